@@ -1,0 +1,40 @@
+# make demo    the main job on demo recordings, on this machine: a report in a few minutes
+# make test    the tests
+# Both make the environment in .venv first; they need Python 3.11 or newer and nothing else.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test test-real lint format types clean
+
+demo: $(READY)
+	$(BIN)/python jobs/pretrain.py
+
+test: $(READY)
+	$(BIN)/pytest
+
+test-real: $(READY)  ## tests on real recordings: PHYSIOCLR_DATA=FOLDER make test-real
+	$(BIN)/pytest -m real
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY)
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv work
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; give it as PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(READY)

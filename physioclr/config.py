@@ -1,0 +1,205 @@
+"""Typed configuration of every job. `physioclr.configfile` reads it from YAML and the command line.
+
+The defaults are the embedded demo: small enough for a laptop without a GPU and without data. Values marked [paper]
+in docs/method.md are PhysioCLR's (arXiv 2509.08116) and are set by `configs/pretrain_paper.yaml`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceConfig(Section):
+    """Where recordings come from.
+
+    `kind` names the layout: `ptb-xl`, `mimic-iv-ecg`, `challenge-2021`, `wfdb` (any folder) or `demo` (made here).
+    """
+
+    kind: Literal["ptb-xl", "mimic-iv-ecg", "challenge-2021", "wfdb", "demo"] = "demo"
+    uri: str = "work/demo-recordings"
+    name: str | None = None  # what the recordings' `dataset` column says; without it, the kind
+    labels_csv: str | None = None  # wfdb: a CSV of record, patient_id, labels, age, sex (docs/getting-started.md)
+    anonymous: bool | None = None  # S3 without credentials; without it, true for s3://physionet-open only
+    limit: Positive | None = None  # take the first so many recordings of the index
+    patients: Positive = 90  # demo: how many patients to make
+    recordings_per_patient: Positive = 3  # demo: how many recordings of each
+    seed: Annotated[int, Field(ge=0)] = 0  # demo: seed of the generator
+
+    @property
+    def dataset(self) -> str:
+        """Name that the recordings of this source carry."""
+        return self.name or self.kind
+
+
+class SplitConfig(Section):
+    """Shares of the patients that go to validation and test; the rest is the training split."""
+
+    validation: Fraction = 0.15
+    test: Fraction = 0.15
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _leaves_training(self) -> SplitConfig:
+        if self.validation + self.test >= 1.0:
+            raise ValueError("validation + test must be below 1, or nothing is left to train on")
+        return self
+
+
+class FeatureConfig(Section):
+    """How the 150 physiological features of a 5 s segment are measured (PAPER: physiological features)."""
+
+    engine: Literal["neurokit"] = "neurokit"
+    method: Literal["prominence", "dwt", "cwt", "peak"] = "prominence"  # NeuroKit2's delineation method
+    lead: str = (
+        "pca"  # a lead's name, or `pca`: the first principal component of the 12 (docs/features.md, "Which lead")
+    )
+    components: Positive = 50  # PCA dimensions
+    clip: Annotated[float, Field(gt=0)] = 5.0  # standardised features are cut at this many standard deviations
+
+
+class PrepareConfig(Section):
+    """`jobs/prepare.py`: recordings to a prepared dataset."""
+
+    uri: str = "work/demo-prepared"
+    sources: tuple[SourceConfig, ...] = (SourceConfig(),)
+    split: SplitConfig = SplitConfig()
+    features: FeatureConfig = FeatureConfig()
+    order_seed: int = 0  # patients are laid out in the order of a hash with this seed
+    unit_recordings: Positive = 32  # recordings that one task reads, and the grain at which a stopped job goes on
+    shard_recordings: Positive = 1024  # recordings in one Parquet file, about 128 MB
+    row_group_rows: Positive = 32  # rows in one Parquet row group: the grain of shuffling in training
+    workers: Positive | None = None  # feature extraction actors; without it, what the cluster's CPUs allow
+
+
+class ModelConfig(Section):
+    """Encoder, decoder and projection. `size` sets every `None` below (`physioclr.method.sizes`)."""
+
+    size: Literal["tiny", "small", "base"] = "tiny"
+    conv_channels: Positive | None = None
+    width: Positive | None = None
+    depth: Positive | None = None
+    heads: Positive | None = None
+    feedforward: Positive | None = None
+    position_kernel: Positive | None = None
+    position_groups: Positive | None = None
+    projection: Positive | None = None
+    dropout: Fraction = 0.1
+
+
+class ObjectiveConfig(Section):
+    """PhysioCLR's pairs, views and losses (PAPER: pairs, loss, heartbeat shuffling)."""
+
+    delta: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.25  # cosine at or above which features make a positive
+    temperature: Annotated[float, Field(gt=0)] = 0.1
+    form: Literal["released", "supcon"] = "supcon"
+    global_weight: Annotated[float, Field(ge=0)] = 0.2  # alpha
+    peak_weight: Annotated[float, Field(ge=0)] = 0.1  # beta
+    patient_positives: Literal["none", "record", "patient"] = "record"
+    feature_positives: bool = True
+    shuffle_positives: bool = True  # the heartbeat-shuffled view is made and is a positive
+
+
+class OptimiserConfig(Section):
+    """Adam with decoupled weight decay off or on, gradient clipping and a learning rate schedule."""
+
+    name: Literal["adam", "adamw"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    betas: tuple[Fraction, Fraction] = (0.9, 0.98)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0  # null: gradients are not clipped
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_steps: Annotated[int, Field(ge=0)] = 10
+
+
+class TrainingConfig(Section):
+    """How long, on how many workers, and in which precision."""
+
+    epochs: Positive = 10
+    batch_size: Annotated[int, Field(ge=2)] = 32  # recordings in one optimiser step over all workers
+    accumulate: Positive = 1  # a step is this many micro-batches; pairs are made inside each
+    workers: Positive = 2
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    cpus_per_worker: Annotated[float, Field(gt=0)] | None = None  # without it, half of what the cluster can spare
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
+    mix_row_groups: Positive = 64  # row groups mixed with each other: more is better mixed and takes more memory
+    seed: int = 0
+    log_every_steps: Positive = 10
+    max_failures: Annotated[int, Field(ge=-1)] = 3  # restarts of the worker group; -1 is without end
+
+
+class CheckpointConfig(Section):
+    """What is kept while training. Checkpoints are written at the end of each epoch, and between if asked."""
+
+    every_steps: Positive | None = None
+    keep: Positive = 2
+    metric: str = "loss"  # of the epoch rows in metrics.jsonl; decides which checkpoints are kept beside the latest
+    mode: Literal["min", "max"] = "min"
+    export: Literal["last", "best"] = "last"  # whose encoder is exported
+
+
+class MonitorConfig(Section):
+    """What is measured each epoch: a fixed part of the training and validation splits, and a linear probe on labels."""
+
+    train_recordings: Positive = 1000
+    validation_recordings: Positive = 1000
+    probe: str = "auto"  # name of a label set of `physioclr.evaluation.tasks`, or `auto`, or `none`
+
+
+class PretrainConfig(Section):
+    """`jobs/pretrain.py`: a prepared dataset (made first if it is not there) to an encoder."""
+
+    name: str = "demo"
+    output: str = "work/runs"  # the run's folder is output/name
+    dataset: PrepareConfig = PrepareConfig()
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    training: TrainingConfig = TrainingConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    monitor: MonitorConfig = MonitorConfig()
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> PretrainConfig:
+        training = self.training
+        parts = training.accumulate * training.workers
+        if training.batch_size % parts:
+            raise ValueError(
+                f"training.batch_size {training.batch_size} cannot be shared by {training.workers} workers in "
+                f"{training.accumulate} micro-batches; make it a multiple of {parts}"
+            )
+        return self
+
+
+class ProbeBenchmark(Section):
+    """`jobs/benchmark.py probe`: linear probes of an encoder, of an untrained one, and of the 150 features."""
+
+    prepared: str = "work/demo-prepared"
+    encoder: str = "work/runs/demo/encoder"
+    tasks: tuple[str, ...] = ("challenge-26", "afib")  # `physioclr.evaluation.tasks`
+    resamples: Positive = 2000  # of the patients, for the intervals
+    seed: int = 0  # of the untrained encoder and the resampling
+
+
+class IngestBenchmark(Section):
+    """`jobs/benchmark.py ingest`: rates of preparing on 1 and 2 workers, and of training from storage and memory."""
+
+    sources: tuple[SourceConfig, ...] = (SourceConfig(),)
+    features: FeatureConfig = FeatureConfig()
+    scratch: str = "work/benchmark-ingest"  # prepared datasets go here, and go again
+    workers: tuple[Positive, ...] = (1, 2)
+    model: ModelConfig = ModelConfig(size="small")
+    batch_size: Annotated[int, Field(ge=2)] = 16
+    steps: Positive = 6  # in each phase
+    rounds: Positive = 3  # of both phases, one after the other

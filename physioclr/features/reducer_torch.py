@@ -1,0 +1,21 @@
+"""`Reducer.transform` on the training device. S segments, F features, K components."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def reduce_on_device(features_SF: Tensor, usable_S: Tensor, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Standardise, fill, cut and project: reduced float32 [S, K] and `has_features` bool [S].
+
+    `tensors` is `Reducer.tensors()` moved to the device of `features_SF` (float32, NaN = missing). `usable_S` (bool)
+    says which rows have a usable status; the others get zeros and `has_features` false.
+    """
+    scaled = (features_SF - tensors["mean"]) / tensors["scale"]
+    filled = torch.nan_to_num(scaled, nan=0.0)
+    clipped = filled.clamp(-tensors["clip"], tensors["clip"])
+    reduced_SK = (clipped - tensors["centre"]) @ tensors["components"].T
+    return torch.where(usable_S[:, None], reduced_SK, torch.zeros_like(reduced_SK)), usable_S.clone()

@@ -1,0 +1,89 @@
+"""Which segments are alike and which are not (arXiv 2509.08116, pairs), over the batch of all ranks.
+
+For an anchor i, P_i = P_pt U P_feat U P_aug and N_i is what the features call different, less P_i:
+
+- P_pt: the other half of the same record; or any other segment of the same patient; or none;
+- P_feat: segments whose reduced features have a cosine of delta or more with the anchor's;
+- P_aug: the anchor's own heartbeat-shuffled view, where it was shuffled;
+- N_i: segments whose cosine is below delta, less P_i.
+
+[D] Anchors are the original segments; candidates are the originals of the global batch and the anchor's own view. The
+anchor itself is neither its positive nor its negative. A pair of which either has no features is known to be neither
+alike nor different by features. Switching `feature_positives` off takes P_feat away and leaves N_i as it is, so that
+an ablation of the positives changes nothing else.
+
+Shapes: S anchors (segments of this rank), G segments of the global batch, K reduced features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from physioclr.config import ObjectiveConfig
+
+
+@dataclass(frozen=True, slots=True)
+class PairKeys:
+    """What pairs are made from: features [X, K], and has_features, record and patient [X] as in `SegmentBatch`."""
+
+    features_XK: Tensor
+    has_features_X: Tensor
+    record_X: Tensor
+    patient_X: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Masks bool over anchors x originals [S, G], and bool [S]: is the own view a positive.
+
+    `feature_SG` is P_feat, which may overlap P_pt; `positive_SG` is P_pt U P_feat.
+    """
+
+    positive_SG: Tensor
+    feature_SG: Tensor
+    negative_SG: Tensor
+    view_S: Tensor
+
+
+def feature_cosine(anchors: PairKeys, candidates: PairKeys) -> Tensor:
+    """Cosine of reduced features, float64 [S, G]; NaN where either has no features.
+
+    In float64, so that neither reduced-precision products nor the shape of the product moves a pair across delta.
+    """
+    units = []
+    for keys in (anchors, candidates):
+        features_XK = keys.features_XK.double()
+        unit_XK = features_XK / torch.linalg.vector_norm(features_XK, dim=1, keepdim=True).clamp_min(1e-12)
+        units.append(unit_XK.masked_fill(~keys.has_features_X[:, None], torch.nan))
+    cosine_SG: Tensor = units[0] @ units[1].T
+    return cosine_SG
+
+
+def same_origin(anchors: PairKeys, candidates: PairKeys, which: str) -> Tensor:
+    """P_pt with the anchor itself still in it, bool [S, G]; `which` is ObjectiveConfig.patient_positives."""
+    same_record_SG = anchors.record_X[:, None] == candidates.record_X[None, :]
+    if which == "record":
+        return same_record_SG
+    if which == "patient":
+        return same_record_SG | (anchors.patient_X[:, None] == candidates.patient_X[None, :])
+    return torch.zeros_like(same_record_SG)
+
+
+def find_pairs(
+    anchors: PairKeys, candidates: PairKeys, first: int, shuffled_S: Tensor, objective: ObjectiveConfig
+) -> Pairs:
+    """The pairs of the anchors, which are the candidates first .. first + S - 1. `shuffled_S`: has an own view."""
+    anchor_S = first + torch.arange(anchors.record_X.shape[0], device=anchors.record_X.device)
+    candidate_G = torch.arange(candidates.record_X.shape[0], device=anchors.record_X.device)
+    other_SG = anchor_S[:, None] != candidate_G[None, :]
+    cosine_SG = feature_cosine(anchors, candidates)
+    # NaN compares false both ways: a pair without features is in neither.
+    feature_SG = (cosine_SG >= objective.delta) & other_SG
+    if not objective.feature_positives:
+        feature_SG = torch.zeros_like(feature_SG)
+    positive_SG = (same_origin(anchors, candidates, objective.patient_positives) & other_SG) | feature_SG
+    negative_SG = (cosine_SG < objective.delta) & other_SG & ~positive_SG
+    return Pairs(positive_SG, feature_SG, negative_SG, shuffled_S)

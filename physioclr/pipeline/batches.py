@@ -1,0 +1,41 @@
+"""A grain of stored samples to what the method sees, on the training device and without a loop over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from physioclr.features.reducer_torch import reduce_on_device
+from physioclr.method.batch import SegmentBatch
+from physioclr.method.views import decode, halves
+from physioclr.pipeline.packing import Grain
+
+
+def reducer_tensors(arrays: Mapping[str, np.ndarray], device: torch.device) -> dict[str, Tensor]:
+    """`Reducer.tensors()` on the training device."""
+    return {name: torch.as_tensor(np.array(value), device=device) for name, value in arrays.items()}
+
+
+def to_segments(grain: Grain, reducer: Mapping[str, Tensor], device: torch.device) -> SegmentBatch:
+    """A grain of n recordings as 2n segments on `device`: decoded, z-scored, features reduced."""
+
+    def move(array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+    signal_NLT = decode(move(grain.signal))
+    features_SK, has_features_S = reduce_on_device(
+        move(grain.features).flatten(0, 1), move(grain.usable).flatten().bool(), reducer
+    )
+    return SegmentBatch(
+        signal_SLT=halves(signal_NLT),
+        r_peaks_SR=move(grain.r_peaks).flatten(0, 1).long(),
+        intervals_SI2=move(grain.intervals).flatten(0, 1).long(),
+        features_SK=features_SK,
+        has_features_S=has_features_S,
+        record_S=move(grain.record).repeat_interleave(2),
+        patient_S=move(grain.patient).repeat_interleave(2),
+    )

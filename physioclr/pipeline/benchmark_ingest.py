@@ -1,0 +1,154 @@
+"""How fast recordings become a prepared dataset, and whether training from it keeps up with tensors in memory."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+from ray.train import RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+from rich.console import Console
+from rich.table import Table
+
+from physioclr import storage
+from physioclr.config import IngestBenchmark, MonitorConfig, PrepareConfig, PretrainConfig, TrainingConfig
+from physioclr.pipeline import board, cluster, prepare
+from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.extract import peak_bytes
+from physioclr.pipeline.feed import in_plan_order, training_stream
+from physioclr.pipeline.order import Plan
+from physioclr.pipeline.packing import Grain
+from physioclr.pipeline.trainer import Job, Worker
+
+MEGABYTE = 1_000_000
+
+
+def ingest_benchmark(config: IngestBenchmark, console: Console) -> dict[str, Any]:
+    """Print both tables and return their figures; what was written below `config.scratch` is deleted at the end."""
+    cluster.connect()
+    preparing = {count: _prepare(config, count, console) for count in config.workers}
+    console.print(_preparing_table(preparing))
+    dataset = PreparedDataset.open(_prepared_uri(config, config.workers[-1]))
+    training = _train(config, dataset, console)
+    console.print(_training_table(training))
+    storage.remove(config.scratch)
+    return {"prepare": {str(count): figures for count, figures in preparing.items()}, "train": training}
+
+
+def _prepared_uri(config: IngestBenchmark, workers: int) -> str:
+    return storage.join(config.scratch, f"prepared-{workers}")
+
+
+def _prepare(config: IngestBenchmark, workers: int, console: Console) -> dict[str, Any]:
+    """Prepare everything with so many workers. The rate leaves out each worker's first unit: its imports."""
+    uri = _prepared_uri(config, workers)
+    storage.remove(uri)
+    settings = PrepareConfig(uri=uri, sources=config.sources, features=config.features, workers=workers)
+    started = time.perf_counter()
+    plan = prepare.plan_recordings(settings, console)
+    done: list[tuple[float, int]] = []
+    peaks: dict[int, int] = {}
+    for counts in prepare.unit_counts(settings, prepare.units_to_do(settings, plan)):
+        done.append((time.perf_counter(), int(counts["recordings"])))
+        peaks[int(counts["worker"])] = int(counts["peak_bytes"])
+    steady = done[workers:]
+    seconds = done[-1][0] - done[workers - 1][0]
+    prepare.prepare(settings, console)
+    return {
+        "recordings": sum(plan.values()),
+        "recordings_per_second": round(sum(count for _, count in steady) / seconds, 2),
+        "seconds_with_start": round(time.perf_counter() - started, 1),
+        "peak_megabytes_of_each_worker": sorted(round(peak / MEGABYTE) for peak in peaks.values()),
+    }
+
+
+def _train(config: IngestBenchmark, dataset: PreparedDataset, console: Console) -> dict[str, Any]:
+    training = TrainingConfig(batch_size=config.batch_size, workers=1)
+    groups = tuple(dataset.group_rows("train").tolist())
+    steps = config.steps * (1 + config.rounds)
+    epochs = -(-steps * config.batch_size // (sum(groups) // config.batch_size * config.batch_size))
+    plan = Plan(groups, config.batch_size, epochs, training.mix_row_groups, training.seed)
+    settings = PretrainConfig(
+        model=config.model,
+        training=training,
+        monitor=MonitorConfig(train_recordings=1, validation_recordings=1, probe="none"),
+    )
+    workers = cluster.place_workers(training, cluster.resources())
+    job = Job(settings, storage.join(config.scratch, "run"), dataset, plan, max(int(workers.cpus), 1), board.start())
+    console.print(f"Training {config.model.size}: {config.rounds} x {config.steps} steps from each", highlight=False)
+    resources = {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.gpu else {})
+    result = TorchTrainer(
+        _measure,
+        train_loop_config={"job": job, "steps": config.steps, "rounds": config.rounds},
+        datasets={"train": lambda: training_stream(dataset, plan, 0, config.batch_size)},
+        dataset_config=in_plan_order(),
+        scaling_config=ScalingConfig(num_workers=1, use_gpu=workers.gpu, resources_per_worker=resources),
+        run_config=RunConfig(
+            name="ingest",
+            storage_path=storage.filesystem(config.scratch)[1],
+            storage_filesystem=storage.arrow_filesystem(config.scratch),
+        ),
+    ).fit()
+    figures: dict[str, Any] = result.return_value
+    return figures
+
+
+def _measure(settings: dict[str, Any]) -> dict[str, Any]:
+    """On the training worker: rounds of steps fed by Ray Data, and of the same steps fed from memory."""
+    worker = Worker(settings["job"])
+    steps, batch = settings["steps"], settings["job"].config.training.batch_size
+    streamed = worker.grains()
+    in_memory = list(itertools.islice(streamed, steps))
+    _rate(worker, iter(in_memory), steps, batch)  # warm up
+    rates: dict[str, list[float]] = {"storage": [], "memory": []}
+    for _ in range(settings["rounds"]):
+        rates["storage"].append(_rate(worker, streamed, steps, batch))
+        rates["memory"].append(_rate(worker, iter(in_memory), steps, batch))
+    ratios = [one / other for one, other in zip(rates["storage"], rates["memory"], strict=True)]
+    return {
+        "model": settings["job"].config.model.size,
+        "device": str(worker.device),
+        "samples_per_second_from_storage": round(median(rates["storage"]), 2),
+        "samples_per_second_from_memory": round(median(rates["memory"]), 2),
+        "ratio": round(median(ratios), 3),
+        "ratio_of_each_round": [round(ratio, 3) for ratio in ratios],
+        "peak_megabytes_of_worker": round(peak_bytes() / MEGABYTE),
+    }
+
+
+def _rate(worker: Worker, grains: Iterator[Grain], steps: int, batch: int) -> float:
+    """Recordings a second over `steps` optimiser steps; reading a term waits for the device."""
+    started = time.perf_counter()
+    for _ in range(steps):
+        terms = worker.step(grains)
+    float(terms["loss"])
+    return steps * batch / (time.perf_counter() - started)
+
+
+def _preparing_table(preparing: dict[int, dict[str, Any]]) -> Table:
+    base = next(iter(preparing.values()))["recordings_per_second"]
+    table = Table(title=f"Preparing {next(iter(preparing.values()))['recordings']} recordings", title_justify="left")
+    for column in ("workers", "recordings/s", "ratio", "seconds with start", "peak MB of each worker"):
+        table.add_column(column)
+    for count, figures in preparing.items():
+        rate = figures["recordings_per_second"]
+        peaks = ", ".join(str(peak) for peak in figures["peak_megabytes_of_each_worker"])
+        table.add_row(str(count), f"{rate:.2f}", f"{rate / base:.2f}", str(figures["seconds_with_start"]), peaks)
+    return table
+
+
+def _training_table(training: dict[str, Any]) -> Table:
+    table = Table(title=f"Training {training['model']} on {training['device']}", title_justify="left")
+    for column in ("recordings/s from storage", "from memory", "ratio", "of each round", "peak MB"):
+        table.add_column(column)
+    table.add_row(
+        str(training["samples_per_second_from_storage"]),
+        str(training["samples_per_second_from_memory"]),
+        f"{training['ratio']:.3f}",
+        ", ".join(f"{ratio:.2f}" for ratio in training["ratio_of_each_round"]),
+        str(training["peak_megabytes_of_worker"]),
+    )
+    return table

@@ -1,0 +1,71 @@
+"""The Ray cluster a job runs on: joined when there is one, started on this machine when there is not."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray on import: nothing leaves the hospital
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+from ray.data import DataContext
+
+from physioclr.config import TrainingConfig
+from physioclr.errors import RunError
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What Ray Train is asked for: `count` workers of `cpus` CPUs and, with `gpu`, one GPU each."""
+
+    count: int
+    cpus: float
+    gpu: bool
+
+
+def connect() -> None:
+    """Join the cluster that this job was submitted to (or RAY_ADDRESS names), else start Ray on this machine."""
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    quiet()
+
+
+def quiet() -> None:
+    """Leave progress to our own meters: Ray Data's bars and chatter would interleave with them in job logs."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def resources() -> dict[str, float]:
+    """CPUs and GPUs of the cluster as it stands now."""
+    total = ray.cluster_resources()
+    return {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
+
+
+def place_workers(training: TrainingConfig, available: dict[str, float]) -> Workers:
+    """Resources of each training worker, leaving CPUs for Ray Data, which would otherwise starve for ever.
+
+    Raises `RunError` when the cluster cannot hold the workers and one CPU for data beside them.
+    """
+    gpu = training.device == "gpu" or (training.device == "auto" and available["GPU"] >= training.workers)
+    if gpu and available["GPU"] < training.workers:
+        raise RunError(
+            f"training.workers is {training.workers} on GPUs, but the cluster has {available['GPU']:.0f}; lower "
+            "training.workers, set training.device=cpu, or add machines."
+        )
+    spare = available["CPU"] - 1.0
+    cpus = training.cpus_per_worker or min(spare / 2 / training.workers, 8.0)
+    if cpus <= 0 or cpus * training.workers > spare + 1e-9:
+        raise RunError(
+            f"{training.workers} training workers of {cpus:g} CPUs leave none of the cluster's "
+            f"{available['CPU']:g} CPUs to read data; set training.workers x training.cpus_per_worker to at most "
+            f"{max(spare, 0):g}, or add machines."
+        )
+    if cpus >= 1:
+        cpus = float(int(cpus))
+    return Workers(training.workers, cpus, gpu)

@@ -1,0 +1,175 @@
+"""A prepared dataset on storage: its manifest, its Parquet row schema, and reading rows back.
+
+URI/manifest.json       written last: a dataset without it does not exist
+    shards/SPLIT-NNNNN.parquet
+    rejected.parquet    recordings and windows that could not be used, and why
+    reducer.json        scaler + PCA of the features, fitted on the training split
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from physioclr import storage
+from physioclr.errors import DatasetError
+from physioclr.features.reducer import Reducer
+
+FORMAT = 1
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("dataset", pa.string()),
+        ("patient_id", pa.string()),
+        ("window", pa.int32()),  # which 10 s of the recording
+        ("split", pa.string()),
+        ("fs", pa.int32()),
+        ("unit", pa.string()),  # mV, or NU for signals normalised by their publisher
+        ("signal", pa.binary()),  # little-endian int16 [12, 5000] in thousandths of `unit`
+        ("labels", pa.list_(pa.string())),  # SNOMED CT
+        ("statements", pa.list_(pa.string())),  # the source's own
+        ("age", pa.float32()),
+        ("sex", pa.string()),
+        ("features", pa.list_(pa.float32())),  # [2 x 150], NaN = missing
+        ("feature_status", pa.list_(pa.string())),  # [2]
+        ("r_peaks", pa.list_(pa.list_(pa.int16()))),  # per half, samples from its start
+        ("intervals", pa.list_(pa.list_(pa.int16()))),  # per half, flat (kind, onset, offset), kind 0 P, 1 QRS, 2 T
+    ]
+)
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("dataset", pa.string()),
+        ("uri", pa.string()),
+        ("window", pa.int32()),  # -1: the whole recording
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+
+
+class ShardEntry(BaseModel):
+    """One Parquet file of the dataset and the number of rows in each of its row groups."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    split: str
+    rows: int
+    row_groups: tuple[int, ...]
+    bytes: int
+
+
+class Manifest(BaseModel):
+    """What a prepared dataset is and how it was made. found = kept + rejected, in recordings."""
+
+    model_config = ConfigDict(frozen=True)
+    format: int
+    config: dict[str, Any]
+    found: int
+    kept: int
+    rejected: int
+    rejected_by_reason: dict[str, int]
+    rejected_windows: int
+    rows: dict[str, int]  # by split
+    patients: dict[str, int]  # by split
+    feature_status: dict[str, int]  # halves by status
+    shards: tuple[ShardEntry, ...]
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A prepared dataset opened by its URI."""
+
+    uri: str
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, uri: str) -> PreparedDataset:
+        """Open the dataset at `uri`. Raises `DatasetError` when it is not there, not finished or not one."""
+        if not storage.exists(storage.join(uri, "manifest.json")):
+            raise DatasetError(
+                f"There is no prepared dataset at {uri} (no manifest.json); run jobs/prepare.py first, or give "
+                "dataset.sources so that it is prepared."
+            )
+        try:
+            manifest = Manifest.model_validate_json(storage.read_text(storage.join(uri, "manifest.json")))
+        except ValidationError as error:
+            raise DatasetError(f"{uri}/manifest.json is not a manifest of this software; prepare it again.") from error
+        if manifest.format != FORMAT:
+            raise DatasetError(f"{uri} has format {manifest.format}, this version reads {FORMAT}; prepare it again.")
+        return cls(uri, manifest)
+
+    @cached_property
+    def reducer(self) -> Reducer:
+        """Scaler and PCA of the features."""
+        return Reducer.from_json(storage.read_text(storage.join(self.uri, "reducer.json")))
+
+    def split_shards(self, split: str) -> list[ShardEntry]:
+        """The shards of one split, in order."""
+        return [shard for shard in self.manifest.shards if shard.split == split]
+
+    def group_rows(self, split: str) -> NDArray[np.int64]:
+        """Rows in each row group of a split, over its shards in order."""
+        return np.array([rows for shard in self.split_shards(split) for rows in shard.row_groups], dtype=np.int64)
+
+    def rows(self, split: str) -> int:
+        """Rows (10 s windows) in a split."""
+        return self.manifest.rows.get(split, 0)
+
+    def read_groups(self, split: str, groups: Sequence[int], columns: Sequence[str] | None = None) -> list[pa.Table]:
+        """Row groups of a split by their index over all its shards, in the order asked for."""
+        locations = [(shard, index) for shard in self.split_shards(split) for index in range(len(shard.row_groups))]
+        wanted: dict[str, list[int]] = {}
+        for group in groups:
+            shard, index = locations[group]
+            wanted.setdefault(shard.name, []).append(index)
+        tables: dict[tuple[str, int], pa.Table] = {}
+        for name, indices in wanted.items():
+            with open_parquet(storage.join(self.uri, "shards", f"{name}.parquet")) as file:
+                for index in indices:
+                    tables[name, index] = file.read_row_group(index, columns=columns)
+        return [tables[locations[group][0].name, locations[group][1]] for group in groups]
+
+    def head(self, split: str, rows: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """The first `rows` rows of a split (all of them if there are fewer)."""
+        ends = np.cumsum(self.group_rows(split))
+        count = int(np.searchsorted(ends, rows)) + 1
+        groups = range(min(count, len(ends)))
+        if not groups:
+            return ROW_SCHEMA.empty_table().select(columns or ROW_SCHEMA.names)
+        return pa.concat_tables(self.read_groups(split, groups, columns)).slice(0, rows).combine_chunks()
+
+
+@contextmanager
+def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
+    """The Parquet file at `uri`. Raises `StorageError` when it is missing, refused or lost on the way."""
+    fs, path = storage.filesystem(uri)
+    with storage.readable_errors(uri, "Reading"), fs.open(path, "rb") as handle:
+        yield pq.ParquetFile(handle, pre_buffer=True)
+
+
+def write_table(table: pa.Table, uri: str, row_group_rows: int) -> int:
+    """Write `table` as one Parquet file at `uri`, whole or not at all; returns its size in bytes."""
+    sink = pa.BufferOutputStream()
+    # Signals hardly repeat: a dictionary would only cost time. zstd halves them.
+    pq.write_table(table, sink, row_group_size=row_group_rows, compression="zstd", use_dictionary=["dataset", "split"])
+    data = sink.getvalue()
+    storage.write_bytes(uri, memoryview(data).tobytes())
+    return int(data.size)
+
+
+def read_table(uri: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole Parquet file at `uri`."""
+    with open_parquet(uri) as file:
+        return file.read(columns=list(columns) if columns else None)

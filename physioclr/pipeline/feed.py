@@ -1,0 +1,80 @@
+"""Training data streamed by Ray Data in the plan's order, one block for each worker's micro-batch.
+
+`streaming_split` with `preserve_order` gives block i to worker i mod W. So the workers' k-th blocks together are the
+k-th slice of the plan, whatever the machines do. Training checks it at every step: a sample's position comes along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from numpy.typing import NDArray
+from ray.data import DataContext, Dataset, ExecutionOptions
+from ray.train import DataConfig
+
+from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.order import Plan
+from physioclr.pipeline.packing import COLUMNS_READ, grain_of, pack
+
+FILES_IN_FLIGHT = 8
+
+
+class ReadSpan:
+    """Reads a span of the plan and yields it grain by grain, each as one packed row."""
+
+    def __init__(self, dataset: PreparedDataset, plan: Plan, grain: int) -> None:
+        self._dataset, self._plan, self._grain = dataset, plan, grain
+
+    def __call__(self, block: dict[str, NDArray[np.int64]]) -> Iterator[pa.Table]:
+        """A block with one span's `start` and `stop` to packed grains in order."""
+        start, stop = int(block["start"][0]), int(block["stop"][0])
+        rows = self._plan.rows(start, stop)
+        table = read_rows(self._dataset, "train", rows, self._plan.group_rows)
+        for first in range(0, stop - start, self._grain):
+            part = slice(first, first + self._grain)
+            positions = np.arange(start + first, start + first + self._grain, dtype=np.int64)
+            yield pack(grain_of(table.slice(first, self._grain), positions, rows[part]))
+
+
+def read_rows(dataset: PreparedDataset, split: str, rows: NDArray[np.int64], group_rows: tuple[int, ...]) -> pa.Table:
+    """The given rows of a split in the given order, keeping of each row group only what was asked for."""
+    ends = np.cumsum(group_rows)
+    group = np.searchsorted(ends, rows, side="right")
+    wanted = [(int(index), np.flatnonzero(group == index)) for index in np.unique(group)]
+
+    def read(item: tuple[int, NDArray[np.int64]]) -> pa.Table:
+        index, places = item
+        (table,) = dataset.read_groups(split, [index], COLUMNS_READ)
+        return table.take(pa.array(rows[places] - (ends[index] - group_rows[index])))
+
+    with ThreadPoolExecutor(FILES_IN_FLIGHT) as pool:
+        parts = list(pool.map(read, wanted))
+    back = np.argsort(np.concatenate([places for _, places in wanted]), kind="stable")
+    return pa.concat_tables(parts).take(pa.array(back)).combine_chunks()
+
+
+def training_stream(dataset: PreparedDataset, plan: Plan, start: int, grain: int) -> Dataset:
+    """The rest of the plan from position `start`, as a Ray dataset of packed grains."""
+    context = DataContext.get_current().copy()
+    context.target_max_block_size = 1  # so that every yielded row is a block of its own
+    spans = [{"start": first, "stop": last} for first, last in plan.spans(start, grain)]
+    before = DataContext.get_current()
+    DataContext._set_current(context)
+    try:
+        source = ray.data.from_items(spans, override_num_blocks=len(spans))
+        stream: Any = source.map_batches(
+            ReadSpan(dataset, plan, grain).__call__, batch_size=None, batch_format="numpy", num_cpus=1
+        )
+    finally:
+        DataContext._set_current(before)
+    return stream
+
+
+def in_plan_order() -> DataConfig:
+    """How Ray Train hands the stream to its workers: blocks in order and in turn."""
+    return DataConfig(execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False)

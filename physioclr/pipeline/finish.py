@@ -1,0 +1,92 @@
+"""The last steps of preparing, one task a shard: join units into shards, then fit the features' scaler and PCA.
+
+Partial results are merged in the order of the shards, so they do not depend on how many workers there were.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import ray
+from numpy.typing import NDArray
+
+from physioclr import storage
+from physioclr.features.delineation import USABLE
+from physioclr.features.reducer import Covariance, Moments, Reducer, Scaler
+from physioclr.pipeline.dataset import open_parquet, read_table, write_table
+from physioclr.pipeline.extract import kept_and_rejected, unit_uri
+from physioclr.pipeline.layout import units_of
+from physioclr.pipeline.progress import Meter
+
+
+def assemble_shard(uri: str, shard: str, recordings: int, unit_recordings: int, row_group_rows: int) -> dict[str, Any]:
+    """Join a shard's units into its Parquet file and return facts about it, with its rejected rows."""
+    split = shard.rsplit("-", 1)[0]
+    units = units_of(shard, split, recordings, unit_recordings)
+    kept, rejected = kept_and_rejected(read_table(unit_uri(uri, unit.name)) for unit in units)
+    facts = {
+        "name": shard,
+        "split": split,
+        "rows": kept.num_rows,
+        "row_groups": [],
+        "bytes": 0,
+        "recordings": len(set(zip(kept["dataset"].to_pylist(), kept["record_id"].to_pylist(), strict=True))),
+        "patients": sorted(set(kept["patient_id"].to_pylist())),
+        "feature_status": Counter(status for pair in kept["feature_status"].to_pylist() for status in pair),
+        "rejected": rejected,
+    }
+    if kept.num_rows:
+        target = storage.join(uri, "shards", f"{shard}.parquet")
+        facts["bytes"] = write_table(kept, target, row_group_rows)
+        facts["row_groups"] = _row_groups(target)
+    return facts
+
+
+def _row_groups(uri: str) -> list[int]:
+    with open_parquet(uri) as file:
+        metadata: pq.FileMetaData = file.metadata
+        return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+
+
+def usable_features(uri: str, shard: str) -> NDArray[np.float64]:
+    """Features [n, 150] of a shard's halves that have a usable status."""
+    table = read_table(storage.join(uri, "shards", f"{shard}.parquet"), ["features", "feature_status"])
+    features = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    status = table["feature_status"].combine_chunks().flatten().to_pylist()
+    usable = np.array([word in USABLE for word in status], dtype=bool)
+    return features.reshape(len(status), -1)[usable].astype(np.float64)
+
+
+def moments_of(uri: str, shard: str) -> Moments:
+    """Moments of one shard's features."""
+    return Moments.from_features(usable_features(uri, shard))
+
+
+def covariance_of(uri: str, shard: str, scaler: Scaler) -> Covariance:
+    """Covariance of one shard's standardised, imputed and clipped features."""
+    return Covariance.from_rows(scaler(usable_features(uri, shard)))
+
+
+def fit_reducer(uri: str, shards: Sequence[str], components: int, clip: float, meter: Meter) -> Reducer:
+    """Scaler and PCA over the training `shards`, in two passes over their features alone."""
+    moments_task = ray.remote(num_cpus=1)(moments_of)
+    covariance_task = ray.remote(num_cpus=1)(covariance_of)
+    moments = in_parallel([moments_task.remote(uri, shard) for shard in shards], meter)
+    scaler = Scaler.from_moments(reduce(Moments.merge, moments), clip)
+    covariances = in_parallel([covariance_task.remote(uri, shard, scaler) for shard in shards], meter)
+    return Reducer.from_covariance(scaler, reduce(Covariance.merge, covariances), components)
+
+
+def in_parallel(tasks: Sequence[Any], meter: Meter) -> list[Any]:
+    """Results of Ray `tasks` in their order, counting them on `meter` as they end."""
+    pending = list(tasks)
+    while pending:
+        finished, pending = ray.wait(pending, num_returns=1)
+        ray.get(finished)  # raise an error now rather than after the others
+        meter.advance(1)
+    return list(ray.get(list(tasks)))

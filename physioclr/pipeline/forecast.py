@@ -1,0 +1,54 @@
+"""What a job would do, said without doing it: for `--dry-run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from physioclr import storage
+from physioclr.config import PrepareConfig, PretrainConfig
+from physioclr.method.encoder import parameter_count
+from physioclr.method.objective import PhysioCLR
+from physioclr.pipeline import run
+from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.layout import split_of
+from physioclr.pipeline.pretrain import make_plan
+from physioclr.sources.registry import open_source
+
+BYTES_PER_RECORDING = 12 * 5000 * 2
+
+
+def of_prepare(config: PrepareConfig) -> dict[str, Any]:
+    """Recordings by source and split, and about how large the dataset will be."""
+    facts: dict[str, Any] = {"dataset": config.uri}
+    if storage.exists(storage.join(config.uri, "manifest.json")):
+        return facts | {"state": "complete, nothing to do"}
+    going_on = storage.exists(storage.join(config.uri, "work", "plan", "index.json"))
+    facts["state"] = "begun before, would go on" if going_on else "not begun"
+    patients: set[str] = set()
+    total = 0
+    for source in config.sources:
+        refs = open_source(source).list()[: source.limit]
+        facts[f"recordings of {source.dataset}"] = len(refs)
+        patients |= {ref.patient_id for ref in refs}
+        total += len(refs)
+    splits = [split_of(patient, config.split) for patient in patients]
+    facts["patients"] = {split: splits.count(split) for split in ("train", "validation", "test")}
+    facts["size before compression"] = f"{total * BYTES_PER_RECORDING / 1e9:.2f} GB for one 10 s window a recording"
+    return facts
+
+
+def of_pretrain(config: PretrainConfig) -> dict[str, Any]:
+    """The run's state, its parameters and, where the dataset is there, its steps."""
+    uri = run.run_uri(config)
+    run.check_claim(config)
+    facts: dict[str, Any] = {"run": uri, "finished": run.summary_of(uri) is not None}
+    facts["parameters"] = parameter_count(PhysioCLR(config.model, config.objective))
+    facts["workers"] = config.training.workers
+    facts["batch"] = f"{config.training.batch_size} recordings over all workers"
+    if storage.exists(storage.join(config.dataset.uri, "manifest.json")) or not config.dataset.sources:
+        dataset = PreparedDataset.open(config.dataset.uri)
+        plan = make_plan(config, dataset)
+        facts["dataset"] = f"{dataset.uri}: {dataset.rows('train'):,} training recordings"
+        facts["steps"] = f"{plan.steps_per_epoch:,} an epoch, {plan.steps_per_epoch * plan.epochs:,} in all"
+        return facts
+    return facts | {f"prepare: {key}": value for key, value in of_prepare(config.dataset).items()}

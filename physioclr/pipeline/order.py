@@ -1,0 +1,77 @@
+"""The order in which training sees its rows: a pure function of (seed, epoch) and the dataset.
+
+Row groups are permuted, and the rows of a window of neighbouring groups are mixed. So an epoch reads every row group
+about once and in one piece, and still gives well-mixed batches: there is no shuffle of the archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every sample of a run, in order. Positions count over all epochs; each epoch holds whole batches only.
+
+    `group_rows` are the rows of the training split's row groups, `mix` is how many groups are mixed with each other.
+    """
+
+    group_rows: tuple[int, ...]
+    batch_size: int
+    epochs: int
+    mix: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in an epoch. The rows beyond the last whole batch wait for another epoch's order."""
+        return sum(self.group_rows) // self.batch_size
+
+    @property
+    def epoch_samples(self) -> int:
+        """Samples seen in an epoch."""
+        return self.steps_per_epoch * self.batch_size
+
+    @property
+    def samples(self) -> int:
+        """Samples seen in the run."""
+        return self.epochs * self.epoch_samples
+
+    def rows(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Row of the training split at each position in [start, stop), which must lie in one epoch."""
+        epoch, offset = divmod(start, self.epoch_samples)
+        return epoch_order(self.group_rows, self.mix, self.seed, epoch)[offset : offset + stop - start]
+
+    def spans(self, start: int, grain: int) -> Iterator[tuple[int, int]]:
+        """The positions from `start` to the run's end, cut into what one task reads: about a window of row groups.
+
+        Every span is a multiple of `grain` samples (one worker's share of a micro-batch) and lies in one epoch.
+        """
+        window = max(sum(self.group_rows) * self.mix // max(len(self.group_rows), 1), grain)
+        step = window // grain * grain
+        while start < self.samples:
+            epoch_end = (start // self.epoch_samples + 1) * self.epoch_samples
+            stop = min(start + step, epoch_end)
+            yield start, stop
+            start = stop
+
+
+@lru_cache(maxsize=2)
+def epoch_order(group_rows: tuple[int, ...], mix: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """A permutation of all rows: groups permuted, then rows mixed inside each window of `mix` groups."""
+    rng = np.random.default_rng([seed, epoch])
+    sizes = np.asarray(group_rows, dtype=np.int64)
+    starts = np.cumsum(sizes) - sizes
+    groups = rng.permutation(len(sizes))
+    window = np.repeat(np.arange(len(groups)) // mix, sizes[groups])
+    first = np.repeat(starts[groups], sizes[groups])
+    inside = np.arange(len(first)) - np.repeat(np.cumsum(sizes[groups]) - sizes[groups], sizes[groups])
+    rows = first + inside
+    order: NDArray[np.int64] = rows[np.lexsort((rng.random(len(rows)), window))]
+    order.setflags(write=False)
+    return order

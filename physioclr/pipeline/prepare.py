@@ -1,0 +1,253 @@
+"""Prepare on Ray Data: list -> read -> check -> standardise -> features -> shards -> scaler + PCA -> manifest.
+
+Every step writes files and leaves alone what is already written, so that a job stopped anywhere goes on where it was
+and ends with the same bytes. Work in progress lives under `URI/work`, which goes when the manifest is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+from rich.console import Console
+
+from physioclr import configfile, storage
+from physioclr.config import PrepareConfig
+from physioclr.ecg.record import RecordingRef
+from physioclr.errors import DatasetError, SourceError
+from physioclr.features.reducer import Reducer
+from physioclr.pipeline import cluster, finish
+from physioclr.pipeline.dataset import (
+    FORMAT,
+    REJECTED_SCHEMA,
+    Manifest,
+    PreparedDataset,
+    ShardEntry,
+    write_table,
+)
+from physioclr.pipeline.extract import ExtractUnit, ReadUnit
+from physioclr.pipeline.layout import SPLITS, Unit, lay_out, plan_table, units_of
+from physioclr.pipeline.progress import Meter
+from physioclr.sources.demo import DemoSource
+from physioclr.sources.registry import open_source
+
+# What may differ between a dataset and the configuration that uses it, because no row depends on it.
+MACHINE_KEYS = ("uri", "workers", "unit_recordings")
+# Reading waits; ten readers share one CPU with the extraction actors, which take the rest of each.
+READ_CPUS, EXTRACT_CPUS = 0.1, 0.9
+
+
+def prepare(config: PrepareConfig, console: Console) -> PreparedDataset:
+    """Make the prepared dataset that `config` describes, or go on with it, or open it when it is complete.
+
+    Raises `DatasetError` when the URI holds a dataset made with another configuration, `SourceError` and
+    `StorageError` for sources that cannot be listed or read.
+    """
+    uri = config.uri
+    if storage.exists(storage.join(uri, "manifest.json")):
+        dataset = PreparedDataset.open(uri)
+        _same_configuration(uri, dataset.manifest.config, config)
+        return dataset
+    if not config.sources:
+        return PreparedDataset.open(uri)  # says what is missing
+    cluster.connect()
+    plan = plan_recordings(config, console)
+    extract(config, plan, console)
+    shards, rejected = _assemble(config, plan, console)
+    reducer = _fit_reducer(config, shards, console)
+    storage.write_text(storage.join(uri, "reducer.json"), reducer.to_json())
+    write_table(rejected, storage.join(uri, "rejected.parquet"), row_group_rows=65_536)
+    manifest = _manifest(config, sum(plan.values()), shards, rejected)
+    storage.write_text(storage.join(uri, "manifest.json"), manifest.model_dump_json(indent=1))
+    storage.remove(storage.join(uri, "work"))
+    return PreparedDataset(uri, manifest)
+
+
+def _same_configuration(uri: str, made_with: dict[str, Any], config: PrepareConfig) -> None:
+    if not config.sources:
+        return  # the dataset is taken as it is
+    keys = configfile.differing_keys(made_with, config.model_dump(mode="json"), ignore=MACHINE_KEYS)
+    if keys:
+        raise DatasetError(
+            f"{uri} was prepared with another configuration ({', '.join(keys)} differ); give another URI, or delete it."
+        )
+
+
+def plan_recordings(config: PrepareConfig, console: Console) -> dict[str, int]:
+    """Write the plan, one file a shard, and return recordings by shard; a plan that is complete is taken as it is."""
+    folder = storage.join(config.uri, "work", "plan")
+    index_uri = storage.join(folder, "index.json")
+    if storage.exists(index_uri):
+        index = json.loads(storage.read_text(index_uri))
+        _same_configuration(config.uri, index["config"], config)
+        if index["config"]["unit_recordings"] != config.unit_recordings:
+            raise DatasetError(
+                f"{config.uri} is half prepared in units of {index['config']['unit_recordings']} recordings; "
+                f"go on with unit_recordings={index['config']['unit_recordings']}, or delete {config.uri}/work."
+            )
+        return dict(index["shards"])
+    shards = lay_out(_list_sources(config, console), config)
+    for shard in shards:
+        write_table(plan_table(shard), storage.join(folder, f"{shard.name}.parquet"), row_group_rows=65_536)
+    sizes = {shard.name: len(shard.entries) for shard in shards}
+    storage.write_text(index_uri, json.dumps({"config": config.model_dump(mode="json"), "shards": sizes}))
+    return sizes
+
+
+def _list_sources(config: PrepareConfig, console: Console) -> list[tuple[int, RecordingRef]]:
+    """Recordings of all sources from their indices; demo recordings that are not there yet are made first."""
+    entries: list[tuple[int, RecordingRef]] = []
+    for number, settings in enumerate(config.sources):
+        source = open_source(settings)
+        if isinstance(source, DemoSource):
+            _make_demo(source, console)
+        refs = source.list()[: settings.limit]
+        console.print(f"{settings.dataset}: {len(refs):,} recordings listed from {settings.uri}", highlight=False)
+        entries += [(number, ref) for ref in refs]
+    seen = Counter((ref.dataset, ref.record_id) for _, ref in entries)
+    twice = next((key for key, count in seen.items() if count > 1), None)
+    if twice:
+        raise SourceError(
+            f"Recording {twice[1]} of {twice[0]} is listed by two sources; give each source its own `name`."
+        )
+    return entries
+
+
+def _make_demo(source: DemoSource, console: Console) -> None:
+    missing = source.missing()
+    if not missing:
+        return
+
+    def write(patients: list[int]) -> None:
+        for patient in patients:
+            source.write_patient(patient)
+
+    make = ray.remote(num_cpus=1)(write)
+    chunks = [missing[start : start + 20] for start in range(0, len(missing), 20)]
+    pending = {make.remote(chunk): len(chunk) for chunk in chunks}
+    with Meter("Making demo patients", len(missing), "patients", console) as meter:
+        while pending:
+            (done,), _ = ray.wait(list(pending), num_returns=1)
+            ray.get(done)
+            meter.advance(pending.pop(done))
+
+
+def extract(config: PrepareConfig, plan: dict[str, int], console: Console) -> None:
+    """Run every unit whose file is not there yet through reading and extraction."""
+    todo = units_to_do(config, plan)
+    total = sum(plan.values())
+    done = total - sum(unit.stop - unit.start for unit in todo)
+    if not todo:
+        return
+    if done:
+        console.print(f"Going on: {done:,} of {total:,} recordings were extracted before.", highlight=False)
+    rejected = 0
+    with Meter("Extracting", total, "recordings", console, done=done) as meter:
+        for counts in unit_counts(config, todo):
+            rejected += int(counts["rejected"])
+            meter.advance(int(counts["recordings"]), f"{rejected} rejected" if rejected else "")
+
+
+def units_to_do(config: PrepareConfig, plan: dict[str, int]) -> list[Unit]:
+    """The units whose file is not there yet."""
+    units = [
+        unit
+        for shard, recordings in plan.items()
+        for unit in units_of(shard, shard.rsplit("-", 1)[0], recordings, config.unit_recordings)
+    ]
+    written = storage.list_files(storage.join(config.uri, "work", "units"), ".parquet")
+    names = {uri.rsplit("/", 1)[1] for uri in written}
+    return [unit for unit in units if f"{unit.name}.parquet" not in names]
+
+
+def unit_counts(config: PrepareConfig, todo: Sequence[Unit]) -> Any:
+    """Stream units through Ray Data; yields each one's counts as its file is written."""
+    context = DataContext.get_current()
+    context.target_max_block_size = None  # a block is a unit, however long its recordings are
+    workers = config.workers or max(int(cluster.resources()["CPU"]), 1)
+    items = [vars(unit) for unit in todo]
+    dataset = ray.data.from_items(items, override_num_blocks=len(items))
+    read = dataset.map_batches(
+        ReadUnit(config.uri, config.sources).__call__, batch_size=None, batch_format="pyarrow", num_cpus=READ_CPUS
+    )
+    extracted = read.map_batches(
+        ExtractUnit,
+        fn_constructor_args=(config.uri, config.features),
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=EXTRACT_CPUS,
+        compute=ActorPoolStrategy(min_size=1, max_size=workers),
+    )
+    return extracted.iter_rows()
+
+
+def _assemble(config: PrepareConfig, plan: dict[str, int], console: Console) -> tuple[list[dict[str, Any]], pa.Table]:
+    """Join the units of each shard into its file; returns facts of each shard and all rejected rows."""
+    assemble = ray.remote(num_cpus=1)(finish.assemble_shard)
+    tasks = [
+        assemble.remote(config.uri, shard, recordings, config.unit_recordings, config.row_group_rows)
+        for shard, recordings in plan.items()
+    ]
+    with Meter("Writing shards", len(plan), "shards", console) as meter:
+        facts = finish.in_parallel(tasks, meter)
+    rejected = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *(fact.pop("rejected") for fact in facts)])
+    if not any(fact["rows"] and fact["split"] == "train" for fact in facts):
+        reasons = Counter(rejected["reason"].to_pylist()).most_common()
+        listed = ", ".join(f"{count} {reason}" for reason, count in reasons) or "none"
+        raise DatasetError(
+            f"Of {sum(plan.values())} recordings none is left to train on (rejected: {listed}); check the sources, "
+            f"delete {config.uri}/work and prepare again."
+        )
+    return facts, rejected
+
+
+def _fit_reducer(config: PrepareConfig, facts: Sequence[dict[str, Any]], console: Console) -> Reducer:
+    shards = [fact["name"] for fact in facts if fact["split"] == "train" and fact["rows"]]
+    with Meter("Fitting scaler and PCA", 2 * len(shards), "shards", console) as meter:
+        return finish.fit_reducer(config.uri, shards, config.features.components, config.features.clip, meter)
+
+
+def _manifest(config: PrepareConfig, found: int, facts: Sequence[dict[str, Any]], rejected: pa.Table) -> Manifest:
+    kept = sum(fact["recordings"] for fact in facts)
+    whole = rejected.filter(pc.equal(rejected["window"], -1))
+    assert found == kept + whole.num_rows, (found, kept, whole.num_rows)
+    by_split = {split: [fact for fact in facts if fact["split"] == split] for split in SPLITS}
+    status: Counter[str] = Counter()
+    for fact in facts:
+        status.update(fact["feature_status"])
+    return Manifest(
+        format=FORMAT,
+        config=config.model_dump(mode="json"),
+        found=found,
+        kept=kept,
+        rejected=whole.num_rows,
+        rejected_by_reason=dict(Counter(whole["reason"].to_pylist()).most_common()),
+        rejected_windows=rejected.num_rows - whole.num_rows,
+        rows={split: sum(fact["rows"] for fact in members) for split, members in by_split.items()},
+        patients={split: len({p for fact in members for p in fact["patients"]}) for split, members in by_split.items()},
+        feature_status=dict(status.most_common()),
+        shards=tuple(ShardEntry.model_validate(fact) for fact in facts if fact["rows"]),
+    )
+
+
+def summary(dataset: PreparedDataset) -> dict[str, Any]:
+    """What a prepared dataset holds, as facts for a table."""
+    manifest = dataset.manifest
+    return {
+        "dataset": dataset.uri,
+        "found": manifest.found,
+        "kept": manifest.kept,
+        "rejected": manifest.rejected,
+        "rejected as": manifest.rejected_by_reason,
+        "rejected windows of kept recordings": manifest.rejected_windows,
+        "10 s windows": manifest.rows,
+        "patients": manifest.patients,
+        "5 s halves": manifest.feature_status,
+        "list of the rejected": storage.join(dataset.uri, "rejected.parquet"),
+    }

@@ -1,0 +1,81 @@
+"""The folder of a run: its name belongs to one configuration, so that the same name goes on with the same run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel
+
+from physioclr import configfile, storage
+from physioclr.config import PretrainConfig
+from physioclr.errors import RunError
+
+# About machines, not about the result (beyond rounding): a run may go on with other ones.
+MACHINE_KEYS = (
+    "training.workers",
+    "training.cpus_per_worker",
+    "training.max_failures",
+    "training.log_every_steps",
+    "dataset.workers",
+    "dataset.unit_recordings",
+)
+PATH_KEYS = ("uri", "output", "labels_csv", "encoder", "prepared", "scratch")
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def base_folder() -> Path:
+    """Where relative paths count from: the current folder, or for a submitted job, whose folder is a temporary copy of
+    the working directory, the home folder of the machine that it runs on."""
+    return Path.home() if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else Path.cwd()
+
+
+def with_absolute_uris(config: Config) -> Config:
+    """The configuration with every relative local path made absolute, as all processes of a cluster must see it."""
+    return type(config).model_validate(_absolute(config.model_dump()))
+
+
+def _absolute(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _absolute(inner, name) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_absolute(inner, key) for inner in value]
+    return storage.absolute(value, base_folder()) if key in PATH_KEYS and isinstance(value, str) else value
+
+
+def run_uri(config: PretrainConfig) -> str:
+    """The run's folder."""
+    return storage.join(config.output, config.name)
+
+
+def claim(config: PretrainConfig) -> str:
+    """Take the run's name for `config` and return its folder; the same configuration may take it again.
+
+    Raises `RunError`, naming the keys that differ, when the name belongs to another configuration.
+    """
+    check_claim(config)
+    storage.write_text(storage.join(run_uri(config), "config.yaml"), configfile.dump(config))
+    return run_uri(config)
+
+
+def check_claim(config: PretrainConfig) -> None:
+    """Raise `RunError` when the run's name belongs to another configuration."""
+    file = storage.join(run_uri(config), "config.yaml")
+    if not storage.exists(file):
+        return
+    before = yaml.safe_load(storage.read_text(file))
+    keys = configfile.differing_keys(before, config.model_dump(mode="json"), ignore=MACHINE_KEYS)
+    if keys:
+        raise RunError(
+            f"The run {config.name!r} in {config.output} has another configuration ({', '.join(keys)} differ); "
+            "give this one another name, or delete that run."
+        )
+
+
+def summary_of(uri: str) -> dict[str, Any] | None:
+    """The summary of a finished run, None while it has not finished."""
+    file = storage.join(uri, "summary.json")
+    return json.loads(storage.read_text(file)) if storage.exists(file) else None

@@ -1,0 +1,84 @@
+"""The whole state of a training run between two optimiser steps, and its checkpoint on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from physioclr.config import OptimiserConfig
+
+FILE = "state.pt"
+
+
+@dataclass
+class TrainState:
+    """Model, optimiser, schedule and how far they are.
+
+    Random numbers need no state of their own: every step seeds its generators from (seed, step, rank), so `step` is
+    the state. `sums` are the epoch's loss terms so far.
+    """
+
+    model: nn.Module
+    optimiser: Optimizer
+    schedule: LambdaLR
+    seed: int
+    step: int = 0
+    samples_seen: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    summed_steps: int = 0
+
+    def save(self, folder: Path, config: dict[str, Any]) -> None:
+        """Write `folder/state.pt`."""
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "random": {"seed": self.seed, "step": self.step, "torch": torch.get_rng_state()},
+                "step": self.step,
+                "samples_seen": self.samples_seen,
+                "sums": self.sums,
+                "summed_steps": self.summed_steps,
+                "config": config,
+            },
+            folder / FILE,
+        )
+
+    def load(self, folder: Path) -> None:
+        """Go on from `folder/state.pt`."""
+        saved = load_checkpoint(folder)
+        self.model.load_state_dict(saved["model"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.schedule.load_state_dict(saved["schedule"])
+        torch.set_rng_state(saved["random"]["torch"])
+        self.step, self.samples_seen = saved["step"], saved["samples_seen"]
+        self.sums, self.summed_steps = dict(saved["sums"]), saved["summed_steps"]
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any]:
+    """A checkpoint's content on the CPU, read without executing anything."""
+    content: dict[str, Any] = torch.load(folder / FILE, map_location="cpu", weights_only=True)
+    return content
+
+
+def make_optimiser(model: nn.Module, config: OptimiserConfig, total_steps: int) -> tuple[Optimizer, LambdaLR]:
+    """The optimiser and its schedule over `total_steps`: a linear warm-up, then constant or a half cosine to 0."""
+    kind = {"adam": Adam, "adamw": AdamW}[config.name]
+    optimiser = kind(model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
+    after = max(total_steps - config.warmup_steps, 1)
+
+    def factor(step: int) -> float:
+        if step < config.warmup_steps:
+            return (step + 1) / config.warmup_steps
+        if config.schedule == "constant":
+            return 1.0
+        progress = torch.tensor(min((step - config.warmup_steps) / after, 1.0), dtype=torch.float64)
+        return float(0.5 * (1 + torch.cos(torch.pi * progress)))
+
+    return optimiser, LambdaLR(optimiser, factor)

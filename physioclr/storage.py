@@ -1,0 +1,172 @@
+"""Every byte in and out, by URI: a local folder, `s3://...`, or anything else that fsspec knows.
+
+Credentials come from the environment (or the machine's role) and are refreshed by botocore; they are never
+configuration. Throttled and failed S3 requests are tried again by botocore with growing, jittered pauses.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow.fs
+from botocore.exceptions import BotoCoreError, ClientError
+from fsspec.implementations.local import LocalFileSystem
+
+from physioclr.errors import StorageError
+
+PUBLIC_BUCKETS = ("s3://physionet-open",)  # read without credentials unless the source says otherwise
+S3_CLIENT = {
+    "retries": {"mode": "adaptive", "max_attempts": 10},
+    "connect_timeout": 10,
+    "read_timeout": 60,
+    # Servers other than Amazon's may not know the newer checksums, or send a whole object's for a part of it.
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
+
+
+def filesystem(uri: str, anonymous: bool | None = None) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system that holds `uri`, and the path of `uri` on it.
+
+    `anonymous` reads S3 without credentials; left at None that is done for PhysioNet's public bucket only.
+    Raises `StorageError` for a scheme that nothing installed can open.
+    """
+    options: dict[str, Any] = {}
+    if uri.startswith(("s3://", "s3a://")):
+        public = uri.startswith(PUBLIC_BUCKETS) if anonymous is None else anonymous
+        options = {"anon": public, "config_kwargs": S3_CLIENT, "use_listings_cache": False}
+    try:
+        fs, path = fsspec.core.url_to_fs(uri, **options)
+    except (ValueError, ImportError) as error:
+        raise StorageError(f"{uri!r} cannot be opened ({error}); use a folder or an s3:// URI.") from error
+    return fs, path
+
+
+def absolute(uri: str, base: Path | None = None) -> str:
+    """`uri` as every process sees it: a relative local path is taken from `base`, by default the current folder."""
+    return uri if "://" in uri else str(((base or Path.cwd()) / Path(uri).expanduser()).absolute())
+
+
+def arrow_filesystem(uri: str) -> pyarrow.fs.FileSystem:
+    """The file system of `uri` as Ray Train wants it, with our credentials and retries."""
+    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem(uri)[0]))
+
+
+def join(uri: str, *parts: str) -> str:
+    """`uri` with path components added."""
+    return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+@contextmanager
+def readable_errors(uri: str, doing: str) -> Iterator[None]:
+    """Turn what fsspec, s3fs and the operating system raise into one sentence about `uri`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StorageError(f"{uri} does not exist; check the URI.") from error
+    except PermissionError as error:
+        raise StorageError(
+            f"{doing} {uri} was refused; check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE or the machine's "
+            "role) and the rights they give."
+        ) from error
+    except (ClientError, BotoCoreError) as error:
+        raise StorageError(f"{doing} {uri} failed: {_cause(error)}.") from error
+    except OSError as error:
+        raise StorageError(f"{doing} {uri} failed: {error.strerror or error}.") from error
+
+
+def _cause(error: ClientError | BotoCoreError) -> str:
+    """What went wrong at the S3 service and what to do about it."""
+    name = type(error).__name__
+    if "Credential" in name or "Token" in name:
+        return "no valid credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE"
+    if "Endpoint" in name or "Connect" in name:
+        return "the storage service cannot be reached; check AWS_ENDPOINT_URL and the network"
+    return str(error).rstrip(".")
+
+
+def read_bytes(uri: str, anonymous: bool | None = None) -> bytes:
+    """The whole file at `uri`. Raises `StorageError` when it is missing or refused."""
+    fs, path = filesystem(uri, anonymous)
+    with readable_errors(uri, "Reading"):
+        data: bytes = fs.cat_file(path)
+    return data
+
+
+def read_text(uri: str, anonymous: bool | None = None) -> str:
+    """The whole UTF-8 file at `uri`. Raises `StorageError` when it is missing, refused or not UTF-8."""
+    try:
+        return read_bytes(uri, anonymous).decode()
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{uri} is not a UTF-8 text file.") from error
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write `data` as `uri` so that readers see the old file or the new one, never a part. Makes folders."""
+    fs, path = filesystem(uri)
+    with readable_errors(uri, "Writing"):
+        if isinstance(fs, LocalFileSystem):
+            _replace_local(Path(path), data)
+        else:
+            fs.pipe_file(path, data)  # object stores make an object visible only when it is whole
+
+
+def _replace_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(uri: str, text: str) -> None:
+    """Write UTF-8 `text` as `uri`, whole or not at all."""
+    write_bytes(uri, text.encode())
+
+
+def exists(uri: str, anonymous: bool | None = None) -> bool:
+    """Whether there is a file or folder at `uri`. Raises `StorageError` when that may not be asked."""
+    fs, path = filesystem(uri, anonymous)
+    with readable_errors(uri, "Looking for"):
+        return bool(fs.exists(path))
+
+
+def list_files(uri: str, suffix: str = "", anonymous: bool | None = None) -> list[str]:
+    """URIs of all files below `uri` that end with `suffix`, sorted. A folder that is not there has none."""
+    fs, path = filesystem(uri, anonymous)
+    with readable_errors(uri, "Listing"):
+        try:
+            found = fs.find(path)
+        except FileNotFoundError:
+            return []
+    return sorted(unstrip(fs, uri, name) for name in found if name.endswith(suffix))
+
+
+def unstrip(fs: fsspec.AbstractFileSystem, uri: str, path: str) -> str:
+    """A path of `fs` in the form `uri` was given in: with its scheme, or bare for a local folder."""
+    return path if "://" not in uri else str(fs.unstrip_protocol(path))
+
+
+def remove(uri: str) -> None:
+    """Delete the file or folder at `uri`; nothing happens when it is not there."""
+    fs, path = filesystem(uri)
+    with readable_errors(uri, "Deleting"):
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+
+
+def upload(folder: Path, uri: str) -> None:
+    """Copy every file of the local `folder` below `uri`."""
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        write_bytes(join(uri, file.relative_to(folder).as_posix()), file.read_bytes())

@@ -1,0 +1,123 @@
+"""The engine on clean, odd and bad signals: a delineation comes out, and its status says what was wrong."""
+
+import itertools
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from physioclr.features import neurokit
+from physioclr.features.delineation import STATUSES, WAVES
+
+METHODS = ("prominence", "dwt", "cwt", "peak")
+SHAPE = ((-0.16, 0.15, 0.025), (-0.03, -0.1, 0.01), (0.0, 1.0, 0.01), (0.03, -0.2, 0.01), (0.28, 0.3, 0.05))
+
+
+def ecg(r_seconds: list[float], seconds: float = 5.0) -> np.ndarray:
+    """P, Q, R, S and T as Gaussians (time from R in s, height, width in s) around each R peak."""
+    t = np.arange(int(seconds * 500)) / 500
+    signal = np.zeros(len(t))
+    for r in r_seconds:
+        for centre, height, width in SHAPE:
+            signal += height * np.exp(-0.5 * ((t - r - centre) / width) ** 2)
+    return signal
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_finds_the_waves_of_a_clean_signal(method: str) -> None:
+    r_seconds = [0.5, 1.3, 2.1, 2.9, 3.7, 4.5]
+    found = neurokit.delineate(neurokit.clean(ecg(r_seconds)), method=method)
+    assert found.status == "ok"
+    np.testing.assert_allclose(found.r_peaks / 500, r_seconds, atol=0.01)
+    inner = slice(1, -1)
+    np.testing.assert_allclose((found.p_peak - found.r_peaks)[inner] / 500, -0.16, atol=0.02)
+    np.testing.assert_allclose((found.t_peak - found.r_peaks)[inner] / 500, 0.28, atol=0.02)
+    assert ((found.qrs_offset - found.qrs_onset)[inner] > 10).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_says_which_signals_it_cannot_read(method: str) -> None:
+    rng = np.random.default_rng(0)
+    missing = ecg([1, 2, 3, 4])
+    missing[700] = np.nan
+    infinite = np.where(np.isnan(missing), np.inf, missing)
+    bad = [np.zeros(2500), np.full(2500, 7.0), missing, infinite, np.empty(0), rng.normal(size=30), ecg([2.5])]
+    for signal in bad:
+        found = neurokit.delineate(neurokit.clean(signal), method=method)
+        assert found.status == "no_beats"
+        assert len(found.r_peaks) < 2
+        assert not len(found.intervals())
+
+
+def test_two_beats_are_few() -> None:
+    assert neurokit.delineate(neurokit.clean(ecg([1.5, 3.5]))).status == "few_beats"
+
+
+@pytest.mark.parametrize("method", ["dwt", "cwt", "peak"])
+def test_methods_that_need_four_beats_keep_the_r_peaks_they_had(method: str) -> None:
+    found = neurokit.delineate(neurokit.clean(ecg([1, 2.5, 4])), method=method)
+    assert found.status == "delineation_failed"
+    assert len(found.r_peaks) == 3
+    assert np.isnan(found.t_peak).all()
+
+
+@st.composite
+def odd_signals(draw: st.DrawFn) -> np.ndarray:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kind = draw(st.sampled_from(["noise", "walk", "spikes", "step", "sine", "coarse", "cut", "beats"]))
+    t = np.arange(2500)
+    noise = rng.normal(size=2500)
+    signal = {
+        "noise": noise,
+        "walk": np.cumsum(noise),
+        "spikes": np.where(rng.random(2500) < 0.002, 5 * noise, 0.0),
+        "step": np.where(t > rng.integers(2500), 1.0, 0.0),
+        "sine": np.sin(t * rng.uniform(0.001, 1)),
+        "coarse": np.round(noise * 0.6),
+        "cut": np.where(t > rng.integers(2500), noise, 0.0),
+        "beats": ecg(list(np.cumsum(rng.uniform(0.2, 1.6, 12)))) + noise * rng.choice([0.0, 0.02, 0.3]),
+    }[kind]
+    return signal * draw(st.sampled_from([1e-9, 1.0, 1e9]))
+
+
+@given(odd_signals(), st.sampled_from(("prominence", "prominence", "dwt", "cwt", "peak")))
+@settings(max_examples=80, deadline=None)
+def test_never_raises_or_warns_and_what_it_finds_is_possible(signal: np.ndarray, method: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = neurokit.delineate(neurokit.clean(signal), method=method)
+    assert found.status in STATUSES
+    assert (np.diff(found.r_peaks) > 0).all()
+    for wave in WAVES:
+        points = getattr(found, wave)
+        assert points.shape == found.r_peaks.shape
+        assert not (points < 0).any()
+        assert not (points >= 2500).any()
+    for first, second in itertools.pairwise(WAVES):
+        assert not (getattr(found, first) > getattr(found, second)).any(), (first, second)
+
+
+def test_points_beyond_the_signal_and_short_lists_do_no_harm() -> None:
+    r = np.array([500, 1000, 1500])
+    waves = {"ECG_R_Onsets": [480, 980, 1480], "ECG_R_Offsets": [1020, 1520], "ECG_T_Peaks": [650, 1150, 9999]}
+    found = neurokit.assemble(waves, r, 2500)
+    assert found.status == "ok"
+    np.testing.assert_array_equal(found.qrs_offset, [np.nan, 1020, 1520])
+    np.testing.assert_array_equal(found.t_peak, [650, 1150, np.nan])
+    assert np.isnan(found.p_peak).all()
+
+
+def test_no_qrs_at_all_is_a_failure() -> None:
+    r = np.array([500, 1000, 1500])
+    assert neurokit.assemble({"ECG_T_Peaks": [650, 1150, 1650]}, r, 2500).status == "delineation_failed"
+
+
+def test_the_package_does_not_import_neurokit_until_an_extractor_is_made() -> None:
+    code = "import sys, physioclr.features.extract as e; a = 'neurokit2' in sys.modules; e.FeatureExtractor(); "
+    code += "print(a, 'neurokit2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

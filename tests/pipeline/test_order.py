@@ -1,0 +1,56 @@
+"""The order of training samples: every row once an epoch, the same for the same seed, well mixed."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from physioclr.pipeline.order import Plan, epoch_order
+
+groups = st.lists(st.integers(1, 9), min_size=1, max_size=30).map(tuple)
+
+
+@given(groups, st.integers(1, 8), st.integers(0, 5), st.integers(0, 5))
+def test_an_epoch_is_a_permutation_and_a_function_of_seed_and_epoch(
+    group_rows: tuple[int, ...], mix: int, seed: int, epoch: int
+) -> None:
+    order = epoch_order(group_rows, mix, seed, epoch)
+    assert sorted(order.tolist()) == list(range(sum(group_rows)))
+    epoch_order.cache_clear()
+    np.testing.assert_array_equal(order, epoch_order(group_rows, mix, seed, epoch))
+
+
+def test_epochs_and_seeds_give_different_orders() -> None:
+    sizes = (8,) * 20
+    orders = [epoch_order(sizes, 4, seed, epoch).tolist() for seed in range(2) for epoch in range(3)]
+    assert len({tuple(order) for order in orders}) == 6
+
+
+def test_a_window_mixes_its_row_groups_and_no_others() -> None:
+    order = epoch_order((10,) * 12, 3, 0, 0)
+    for start in range(0, 120, 30):
+        window = order[start : start + 30]
+        assert len(set((window // 10).tolist())) == 3
+        assert len(set((window[:10] // 10).tolist())) > 1, "the first batch of a window comes from several groups"
+
+
+@given(groups, st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(1, 4), st.data())
+def test_spans_cover_the_rest_of_the_run_once_in_whole_grains(
+    group_rows: tuple[int, ...], grains: int, grain: int, epochs: int, mix: int, data: st.DataObject
+) -> None:
+    plan = Plan(group_rows, grains * grain, epochs, mix, seed=1)
+    if not plan.steps_per_epoch:
+        return
+    step = data.draw(st.integers(0, plan.steps_per_epoch * epochs))
+    start = step * plan.batch_size
+    spans = list(plan.spans(start, grain))
+    covered = [position for first, last in spans for position in range(first, last)]
+    assert covered == list(range(start, plan.samples))
+    for first, last in spans:
+        assert (last - first) % grain == 0
+        assert first // plan.epoch_samples == (last - 1) // plan.epoch_samples
+    rows = [row for first, last in spans for row in plan.rows(first, last)]
+    for epoch in range(epochs):
+        inside = [row for position, row in zip(covered, rows, strict=True) if position // plan.epoch_samples == epoch]
+        assert len(set(inside)) == len(inside), "no row twice in an epoch"

@@ -1,0 +1,170 @@
+"""Preparing: counts add up, what is bad is listed, and a killed job ends with the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import ray
+from rich.console import Console
+
+from physioclr import configfile
+from physioclr.config import FeatureConfig, PrepareConfig, SourceConfig, SplitConfig
+from physioclr.ecg.record import REJECTION_REASONS
+from physioclr.errors import DatasetError
+from physioclr.features.reducer import Reducer
+from physioclr.pipeline.dataset import ROW_SCHEMA, PreparedDataset
+from physioclr.pipeline.finish import usable_features
+from physioclr.pipeline.prepare import prepare
+
+ROOT = Path(__file__).parents[2]
+
+
+def fingerprint(folder: str) -> dict[str, str]:
+    """Every file below `folder` but the manifest's own URI, by hash."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name != "manifest.json")
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_rows_are_as_the_schema_says(demo_dataset: PreparedDataset, demo_config: PrepareConfig) -> None:
+    manifest = demo_dataset.manifest
+    assert manifest.found == 48 == manifest.kept + manifest.rejected
+    assert sum(manifest.rows.values()) == manifest.kept, "every demo recording is one window"
+    assert len(demo_dataset.split_shards("train")) > 1
+    for shard in manifest.shards:
+        table = pq.read_table(f"{demo_config.uri}/shards/{shard.name}.parquet")
+        assert table.schema.equals(ROW_SCHEMA)
+        assert table.num_rows == shard.rows == sum(shard.row_groups)
+        assert set(table["split"].to_pylist()) == {shard.split}
+        signal = np.frombuffer(table["signal"][0].as_py(), dtype="<i2").reshape(12, 5000)
+        assert (np.abs(signal).max(axis=1) > 0).all()
+        assert len(table["features"][0]) == 300
+    assert not Path(demo_config.uri, "work").exists()
+
+
+def test_no_feature_column_is_constant(demo_dataset: PreparedDataset, demo_config: PrepareConfig) -> None:
+    parts = [usable_features(demo_config.uri, shard.name) for shard in demo_dataset.manifest.shards]
+    features = np.concatenate(parts)
+    spread = np.nanmax(features, axis=0) - np.nanmin(features, axis=0)
+    assert (spread > 0).all()
+
+
+def test_the_reducer_saw_the_training_split_only(demo_dataset: PreparedDataset, demo_config: PrepareConfig) -> None:
+    training = np.concatenate([usable_features(demo_config.uri, one.name) for one in demo_dataset.split_shards("train")])
+    assert demo_dataset.reducer.fitted_on == len(training)
+    expected = Reducer.fit(training, components=20, clip=5.0)
+    np.testing.assert_allclose(demo_dataset.reducer.mean, expected.mean)
+    np.testing.assert_allclose(demo_dataset.reducer.explained, expected.explained)
+
+
+def test_run_again_it_does_nothing_and_another_configuration_is_refused(
+    demo_dataset: PreparedDataset, demo_config: PrepareConfig, console: Console
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in Path(demo_config.uri).rglob("*")}
+    assert prepare(demo_config, console).manifest == demo_dataset.manifest
+    assert {path: path.stat().st_mtime_ns for path in Path(demo_config.uri).rglob("*")} == before
+    other = demo_config.model_copy(update={"features": FeatureConfig(lead="V5")})
+    with pytest.raises(DatasetError, match=r"features\.components, features\.lead differ"):
+        prepare(other, console)
+
+
+def test_bad_recordings_are_rejected_counted_and_listed(ray_here: None, tmp_path: Path, console: Console) -> None:
+    source = SourceConfig(uri=str(tmp_path / "recordings"), patients=12, recordings_per_patient=1)
+    config = PrepareConfig(uri=str(tmp_path / "whole"), sources=(source,), features=FeatureConfig(components=5))
+    prepare(config, console)
+    folder = tmp_path / "recordings/training/demo/g1"
+    (folder / "D00002.mat").write_bytes((folder / "D00002.mat").read_bytes()[:40_000])
+    three_leads = (folder / "D00004.hea").read_text().splitlines()
+    (folder / "D00004.hea").write_text("\n".join(["D00004 3 500 5000", *three_leads[1:4]]) + "\n")
+    (folder / "D00006.mat").write_bytes(with_missing_lead((folder / "D00006.mat").read_bytes()))
+    (folder / "D00008.hea").write_text("not a header\n")
+    again = prepare(config.model_copy(update={"uri": str(tmp_path / "again")}), console)
+    assert (again.manifest.found, again.manifest.kept, again.manifest.rejected) == (12, 8, 4)
+    rejected = pq.read_table(tmp_path / "again/rejected.parquet").to_pylist()
+    reasons = {row["record_id"].split("/")[-1]: row["reason"] for row in rejected}
+    assert set(reasons) == {"D00002", "D00004", "D00006", "D00008"}
+    assert reasons["D00004"] == "missing_leads"
+    assert reasons["D00006"] in ("nan", "header_mismatch")
+    assert reasons["D00008"] == "unreadable_header"
+    assert set(reasons.values()) <= set(REJECTION_REASONS)
+    assert all(row["window"] == -1 and row["detail"] for row in rejected)
+
+
+def with_missing_lead(mat: bytes) -> bytes:
+    """Every sample of lead II replaced by WFDB's mark of a missing sample."""
+    samples = np.frombuffer(mat[24:], dtype="<i2").reshape(-1, 12).copy()
+    samples[:, 1] = -32768
+    return mat[:24] + samples.tobytes()
+
+
+def test_recordings_that_are_all_bad_end_with_a_sentence(ray_here: None, tmp_path: Path, console: Console) -> None:
+    source = SourceConfig(uri=str(tmp_path / "recordings"), patients=3, recordings_per_patient=1)
+    config = PrepareConfig(uri=str(tmp_path / "one"), sources=(source,), features=FeatureConfig(components=2))
+    prepare(config, console)
+    for mat in (tmp_path / "recordings").rglob("*.mat"):
+        mat.write_bytes(b"")
+    with pytest.raises(DatasetError, match="Of 3 recordings none is left"):
+        prepare(config.model_copy(update={"uri": str(tmp_path / "two")}), console)
+
+
+def test_killed_twice_it_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, console: Console) -> None:
+    source = SourceConfig(uri=str(tmp_path / "recordings"), patients=30, recordings_per_patient=2)
+    config = PrepareConfig(
+        sources=(source,), unit_recordings=3, shard_recordings=24, features=FeatureConfig(components=10)
+    )
+    calm = config.model_copy(update={"uri": str(tmp_path / "calm"), "workers": 2})
+    killed = config.model_copy(update={"uri": str(tmp_path / "killed"), "workers": 1})
+    units = Path(killed.uri, "work/units")
+    for enough in (3, 9):
+        kill_when(killed, tmp_path, lambda enough=enough: units.exists() and len(list(units.iterdir())) >= enough)
+    done_before = {path.name: path.stat().st_mtime_ns for path in units.iterdir()}
+    assert len(done_before) < 20, "it was killed before the end"
+    assert finish(killed, tmp_path).returncode == 0
+    assert finish(calm, tmp_path).returncode == 0
+    assert fingerprint(killed.uri) == fingerprint(calm.uri)
+    assert PreparedDataset.open(killed.uri).manifest.found == 60
+
+
+def command(config: PrepareConfig, folder: Path) -> list[str]:
+    file = folder / f"{Path(config.uri).name}.yaml"
+    file.write_text(configfile.dump(config))
+    return [sys.executable, str(ROOT / "jobs/prepare.py"), "--config", str(file)]
+
+
+def finish(config: PrepareConfig, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(config, folder), capture_output=True, text=True, timeout=240, check=False)
+
+
+def kill_when(config: PrepareConfig, folder: Path, ready) -> None:  # type: ignore[no-untyped-def]
+    """Start the job and send SIGKILL to it and everything it started as soon as `ready()`."""
+    job = subprocess.Popen(
+        command(config, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 200
+    while not ready():
+        assert job.poll() is None, "the job ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(job.pid, signal.SIGKILL)
+    job.wait()
+
+
+def test_splits_without_validation_or_test_are_fine(ray_here: None, tmp_path: Path, console: Console) -> None:
+    config = PrepareConfig(
+        uri=str(tmp_path / "p"),
+        sources=(SourceConfig(uri=str(tmp_path / "r"), patients=4, recordings_per_patient=1),),
+        split=SplitConfig(validation=0, test=0),
+        features=FeatureConfig(components=3),
+    )
+    dataset = prepare(config, console)
+    assert dataset.manifest.rows == {"train": 4, "validation": 0, "test": 0}
+    assert dataset.head("validation", 5).num_rows == 0
+    assert ray.is_initialized()

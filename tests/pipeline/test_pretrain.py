@@ -1,0 +1,157 @@
+"""The training loop end to end: killed at any step it goes on, and on CPU ends with the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import physioclr
+from physioclr import configfile
+from physioclr.config import (
+    CheckpointConfig,
+    ModelConfig,
+    MonitorConfig,
+    OptimiserConfig,
+    PrepareConfig,
+    PretrainConfig,
+    TrainingConfig,
+)
+from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.metrics_log import read_metrics
+
+ROOT = Path(__file__).parents[2]
+
+
+def configuration(dataset: PreparedDataset, output: Path, name: str, workers: int) -> PretrainConfig:
+    """Seven steps of 4 recordings an epoch, two epochs; dropout and beat shuffling are on."""
+    return PretrainConfig(
+        name=name,
+        output=str(output),
+        dataset=PrepareConfig(uri=dataset.uri, sources=()),
+        model=ModelConfig(size="tiny", width=32, depth=1, heads=2, feedforward=64, conv_channels=16, projection=16),
+        optimiser=OptimiserConfig(warmup_steps=2),
+        training=TrainingConfig(epochs=2, batch_size=4, workers=workers, mix_row_groups=2, log_every_steps=1, device="cpu"),
+        checkpoint=CheckpointConfig(every_steps=2),
+        monitor=MonitorConfig(train_recordings=12, validation_recordings=8),
+    )
+
+
+def start(config: PretrainConfig) -> subprocess.Popen[str]:
+    file = Path(config.output, f"{config.name}.yaml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(configfile.dump(config))
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "jobs/pretrain.py"), "--config", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(config: PretrainConfig) -> str:
+    job = start(config)
+    output, _ = job.communicate(timeout=240)
+    assert job.returncode == 0, output
+    return output
+
+
+def kill_at_checkpoint(config: PretrainConfig, step: int) -> None:
+    """SIGKILL to the job and everything it started, once the checkpoint of `step` is being written."""
+    job = start(config)
+    wanted = Path(config.output, config.name, "checkpoints", f"step-{step:08d}")
+    deadline = time.monotonic() + 200
+    while not wanted.exists():
+        assert job.poll() is None, job.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(job.pid, signal.SIGKILL)
+    job.wait()
+
+
+def weights(config: PretrainConfig) -> dict[str, torch.Tensor]:
+    return load_file(Path(config.output, config.name, "encoder/model.safetensors"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_run_ends_with_the_same_weights(demo_dataset: PreparedDataset, tmp_path: Path, workers: int) -> None:
+    calm = configuration(demo_dataset, tmp_path, "calm", workers)
+    killed = configuration(demo_dataset, tmp_path, "killed", workers)
+    finish(calm)
+    kill_at_checkpoint(killed, step=4)
+    finish(killed)
+    first, second = weights(calm), weights(killed)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first), "bit for bit"
+    steps = [row["step"] for row in read_metrics(str(tmp_path / "killed")) if row["kind"] == "step"]
+    total = 2 * (demo_dataset.rows("train") // 4)
+    assert steps == list(range(1, total + 1)), "every step stands in the log once"
+    assert losses(tmp_path / "calm") == losses(tmp_path / "killed")
+    assert "nothing to do" in finish(killed)
+
+
+def losses(run: Path) -> list[float]:
+    return [row["loss"] for row in read_metrics(str(run)) if row["kind"] == "step"]
+
+
+@pytest.fixture(scope="module")
+def run(demo_dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two workers in two micro-batches."""
+    config = configuration(demo_dataset, tmp_path_factory.mktemp("runs"), "run", workers=2)
+    training = config.training.model_copy(update={"batch_size": 8, "accumulate": 2})
+    config = config.model_copy(update={"training": training})
+    finish(config)
+    return Path(config.output, config.name)
+
+
+def test_a_run_leaves_what_was_promised(run: Path) -> None:
+    assert {path.name for path in run.iterdir()} == {
+        "checkpoints",
+        "config.yaml",
+        "encoder",
+        "metrics.jsonl",
+        "report.html",
+        "summary.json",
+        "tensorboard",
+    }
+    kept = [path for path in (run / "checkpoints").iterdir() if path.is_dir()]
+    assert 1 <= len(kept) <= 3, "keep=2 and the latest"
+    epochs = [row for row in read_metrics(str(run)) if row["kind"] == "epoch"]
+    assert [row["epoch"] for row in epochs] == [1, 2]
+    for key in (
+        "loss contrastive reconstruction_global reconstruction_peak positives_mean negatives_mean "
+        "anchors_without_negatives pair_agreement pair_agreement_chance effective_rank uniformity record_alignment "
+        "patient_retrieval probe_auroc probe_auroc_random"
+    ).split():
+        assert isinstance(epochs[-1][key], float), key
+    html = (run / "report.html").read_text()
+    assert html.startswith("<!doctype html>") or html.startswith("<!DOCTYPE html>")
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["samples_seen"] == summary["steps"] * 8
+
+
+def test_the_encoder_loads_in_one_line_and_does_the_preprocessing_itself(
+    run: Path, demo_dataset: PreparedDataset
+) -> None:
+    encoder = physioclr.load_encoder(str(run / "encoder"))
+    stored = demo_dataset.head("test", 3)["signal"].to_pylist()
+    signals = np.stack([np.frombuffer(one, dtype="<i2").reshape(12, 5000) for one in stored]) / 1000
+    leads = "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6".split()
+    embeddings = encoder.encode(signals, fs=500, leads=leads)
+    assert embeddings.shape == (3, 32)
+    turned = encoder.encode(signals[:, ::-1] * 1000, fs=500, leads=[name.lower() for name in leads[::-1]])
+    np.testing.assert_allclose(embeddings, turned, rtol=1e-4, atol=1e-5)
+    segments = encoder.encode(signals, fs=500, leads=leads, pool="segments")
+    np.testing.assert_allclose(segments.mean(axis=1), embeddings, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode(signals[1], fs=500, leads=leads), embeddings[1], rtol=1e-4, atol=1e-5)
