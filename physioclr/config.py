@@ -111,9 +111,13 @@ class ObjectiveConfig(Section):
 
 
 class OptimiserConfig(Section):
-    """Adam with decoupled weight decay off or on, gradient clipping and a learning rate schedule."""
+    """Adam, gradient clipping and a learning rate schedule.
 
-    name: Literal["adam", "adamw"] = "adam"
+    `adamw` decays weights directly; `adam` adds the decay to the gradients, and where these are small, as the
+    reconstruction's are, it outweighs them and the decoder never learns (docs/benchmarks.md).
+    """
+
+    name: Literal["adam", "adamw"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     betas: tuple[Fraction, Fraction] = (0.9, 0.98)
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

@@ -94,7 +94,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         node[last] = value
 
 
-def _child(node: Any, part: str, override: str) -> Any:
+def _child(node: dict[str, Any] | list[Any], part: str, override: str) -> Any:
     """The container at `part` of `node`: a mapping made when missing, or an existing item of a list."""
     if isinstance(node, list):
         if not part.isdigit() or int(part) > len(node):
@@ -102,11 +102,12 @@ def _child(node: Any, part: str, override: str) -> Any:
         if int(part) == len(node):
             node.append({})
         return node[int(part)]
-    if not isinstance(node, dict):
-        raise ConfigError(f"{override!r} sets a key below a plain value; check the key before {part!r}.")
     if node.get(part) is None:
         node[part] = [] if part == "sources" else {}
-    return node[part]
+    child = node[part]
+    if not isinstance(child, dict | list):
+        raise ConfigError(f"{override!r} sets a key below {part!r}, which is a plain value; check the key.")
+    return child
 
 
 def _explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
@@ -116,7 +117,7 @@ def _explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
     more = len(error.errors()) - 1
     tail = f" ({more} more)" if more else ""
     if first["type"] == "extra_forbidden":
-        return f"Unknown key {'.'.join(path)!r} in {where}; {_nearest(model, path)}{tail}."
+        return f"Unknown key {'.'.join(path)!r} in {where}; {_nearest(model, path)}{tail}"
     message = str(first["msg"]).removeprefix("Value error, ")
     if not path:
         return f"{where}: {message}{tail}."
@@ -124,16 +125,17 @@ def _explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
 
 
 def _nearest(model: type[BaseModel], path: list[str]) -> str:
-    """The right key that looks most like the last part of `path`, wherever in the configuration it is."""
-    prefix, siblings = path[:-1], _fields_at(model, path[:-1])
-    near = difflib.get_close_matches(path[-1], siblings, n=1, cutoff=0.6)
+    """The right key for `path`: the same name elsewhere, else the most alike beside it, else the most alike anywhere."""
+    *prefix, last = path
+    siblings = _fields_at(model, prefix)
+    elsewhere = {key.split(".")[-1]: key for key in reversed(list(_all_keys(model)))}
+    if last in elsewhere:
+        return f"did you mean {elsewhere[last]!r}?"
+    near = difflib.get_close_matches(last, siblings, n=1, cutoff=0.6)
     if near:
         return f"did you mean {'.'.join([*prefix, near[0]])!r}?"
-    everywhere = list(_all_keys(model))
-    near = difflib.get_close_matches(path[-1], [key.split(".")[-1] for key in everywhere], n=1, cutoff=0.75)
-    if near:
-        return f"did you mean {next(key for key in everywhere if key.split('.')[-1] == near[0])!r}?"
-    return f"the keys there are {', '.join(siblings)}"
+    near = difflib.get_close_matches(last, elsewhere, n=1, cutoff=0.75)
+    return f"did you mean {elsewhere[near[0]]!r}?" if near else f"the keys there are {', '.join(siblings)}"
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:

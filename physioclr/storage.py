@@ -22,7 +22,7 @@ from physioclr.errors import StorageError
 
 PUBLIC_BUCKETS = ("s3://physionet-open",)  # read without credentials unless the source says otherwise
 S3_CLIENT = {
-    "retries": {"mode": "adaptive", "max_attempts": 10},
+    "retries": {"mode": "standard", "max_attempts": 10},
     "connect_timeout": 10,
     "read_timeout": 60,
     # Servers other than Amazon's may not know the newer checksums, or send a whole object's for a part of it.

@@ -17,6 +17,7 @@ from rich.console import Console
 from physioclr.config import FeatureConfig, PrepareConfig, SourceConfig, SplitConfig
 
 ROOT = Path(__file__).parents[1]
+os.environ["RAY_ADDRESS"] = "local"  # never join a cluster that happens to run on this machine
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 from rich.console import Console
 
 from physioclr import configfile, storage
@@ -39,8 +39,9 @@ from physioclr.sources.registry import open_source
 
 # What may differ between a dataset and the configuration that uses it, because no row depends on it.
 MACHINE_KEYS = ("uri", "workers", "unit_recordings")
-# Reading waits; ten readers share one CPU with the extraction actors, which take the rest of each.
-READ_CPUS, EXTRACT_CPUS = 0.1, 0.9
+# A reader has several recordings in flight and keeps three extraction actors busy. It fits beside them on their CPUs;
+# more readers than that would mostly cost the start of their processes.
+READ_CPUS, EXTRACT_CPUS, EXTRACTORS_A_READER = 0.1, 0.9, 3
 
 
 def prepare(config: PrepareConfig, console: Console) -> PreparedDataset:
@@ -174,7 +175,11 @@ def unit_counts(config: PrepareConfig, todo: Sequence[Unit]) -> Any:
     items = [vars(unit) for unit in todo]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     read = dataset.map_batches(
-        ReadUnit(config.uri, config.sources).__call__, batch_size=None, batch_format="pyarrow", num_cpus=READ_CPUS
+        ReadUnit(config.uri, config.sources).__call__,
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=READ_CPUS,
+        compute=TaskPoolStrategy(size=-(-workers // EXTRACTORS_A_READER)),
     )
     extracted = read.map_batches(
         ExtractUnit,

@@ -50,15 +50,10 @@ def test_rows_are_as_the_schema_says(demo_dataset: PreparedDataset, demo_config:
     assert not Path(demo_config.uri, "work").exists()
 
 
-def test_no_feature_column_is_constant(demo_dataset: PreparedDataset, demo_config: PrepareConfig) -> None:
-    parts = [usable_features(demo_config.uri, shard.name) for shard in demo_dataset.manifest.shards]
-    features = np.concatenate(parts)
-    spread = np.nanmax(features, axis=0) - np.nanmin(features, axis=0)
-    assert (spread > 0).all()
-
-
 def test_the_reducer_saw_the_training_split_only(demo_dataset: PreparedDataset, demo_config: PrepareConfig) -> None:
-    training = np.concatenate([usable_features(demo_config.uri, one.name) for one in demo_dataset.split_shards("train")])
+    training = np.concatenate(
+        [usable_features(demo_config.uri, one.name) for one in demo_dataset.split_shards("train")]
+    )
     assert demo_dataset.reducer.fitted_on == len(training)
     expected = Reducer.fit(training, components=20, clip=5.0)
     np.testing.assert_allclose(demo_dataset.reducer.mean, expected.mean)
@@ -82,9 +77,8 @@ def test_bad_recordings_are_rejected_counted_and_listed(ray_here: None, tmp_path
     prepare(config, console)
     folder = tmp_path / "recordings/training/demo/g1"
     (folder / "D00002.mat").write_bytes((folder / "D00002.mat").read_bytes()[:40_000])
-    three_leads = (folder / "D00004.hea").read_text().splitlines()
-    (folder / "D00004.hea").write_text("\n".join(["D00004 3 500 5000", *three_leads[1:4]]) + "\n")
-    (folder / "D00006.mat").write_bytes(with_missing_lead((folder / "D00006.mat").read_bytes()))
+    keep_three_leads(folder / "D00004")
+    lose_lead_two(folder / "D00006")
     (folder / "D00008.hea").write_text("not a header\n")
     again = prepare(config.model_copy(update={"uri": str(tmp_path / "again")}), console)
     assert (again.manifest.found, again.manifest.kept, again.manifest.rejected) == (12, 8, 4)
@@ -92,17 +86,37 @@ def test_bad_recordings_are_rejected_counted_and_listed(ray_here: None, tmp_path
     reasons = {row["record_id"].split("/")[-1]: row["reason"] for row in rejected}
     assert set(reasons) == {"D00002", "D00004", "D00006", "D00008"}
     assert reasons["D00004"] == "missing_leads"
-    assert reasons["D00006"] in ("nan", "header_mismatch")
+    assert reasons["D00006"] == "nan"
     assert reasons["D00008"] == "unreadable_header"
+    assert reasons["D00002"] == "truncated"
     assert set(reasons.values()) <= set(REJECTION_REASONS)
     assert all(row["window"] == -1 and row["detail"] for row in rejected)
 
 
-def with_missing_lead(mat: bytes) -> bytes:
-    """Every sample of lead II replaced by WFDB's mark of a missing sample."""
-    samples = np.frombuffer(mat[24:], dtype="<i2").reshape(-1, 12).copy()
+def samples_of(record: Path) -> tuple[bytes, np.ndarray]:
+    """The first 24 bytes and the samples [5000, 12] of a demo record."""
+    mat = record.with_suffix(".mat").read_bytes()
+    return mat[:24], np.frombuffer(mat[24:], dtype="<i2").reshape(-1, 12).copy()
+
+
+def keep_three_leads(record: Path) -> None:
+    """A good record of leads I, II and III."""
+    start, samples = samples_of(record)
+    record.with_suffix(".mat").write_bytes(start + samples[:, :3].tobytes())
+    _, *leads = record.with_suffix(".hea").read_text().splitlines()
+    record.with_suffix(".hea").write_text("\n".join([f"{record.name} 3 500 5000", *leads[:3]]) + "\n")
+
+
+def lose_lead_two(record: Path) -> None:
+    """Every sample of lead II is WFDB's mark of a missing one; the checksum says so too."""
+    start, samples = samples_of(record)
     samples[:, 1] = -32768
-    return mat[:24] + samples.tobytes()
+    record.with_suffix(".mat").write_bytes(start + samples.tobytes())
+    lines = record.with_suffix(".hea").read_text().splitlines()
+    lead = lines[2].split()
+    lead[5:7] = ["-32768", "0"]
+    lines[2] = " ".join(lead)
+    record.with_suffix(".hea").write_text("\n".join(lines) + "\n")
 
 
 def test_recordings_that_are_all_bad_end_with_a_sentence(ray_here: None, tmp_path: Path, console: Console) -> None:
@@ -115,7 +129,7 @@ def test_recordings_that_are_all_bad_end_with_a_sentence(ray_here: None, tmp_pat
         prepare(config.model_copy(update={"uri": str(tmp_path / "two")}), console)
 
 
-def test_killed_twice_it_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, console: Console) -> None:
+def test_killed_twice_it_goes_on_and_ends_with_the_same_bytes(ray_here: None, tmp_path: Path, console: Console) -> None:
     source = SourceConfig(uri=str(tmp_path / "recordings"), patients=30, recordings_per_patient=2)
     config = PrepareConfig(
         sources=(source,), unit_recordings=3, shard_recordings=24, features=FeatureConfig(components=10)
@@ -127,8 +141,8 @@ def test_killed_twice_it_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, co
         kill_when(killed, tmp_path, lambda enough=enough: units.exists() and len(list(units.iterdir())) >= enough)
     done_before = {path.name: path.stat().st_mtime_ns for path in units.iterdir()}
     assert len(done_before) < 20, "it was killed before the end"
-    assert finish(killed, tmp_path).returncode == 0
-    assert finish(calm, tmp_path).returncode == 0
+    prepare(killed, console)
+    prepare(calm, console)
     assert fingerprint(killed.uri) == fingerprint(calm.uri)
     assert PreparedDataset.open(killed.uri).manifest.found == 60
 
@@ -139,16 +153,12 @@ def command(config: PrepareConfig, folder: Path) -> list[str]:
     return [sys.executable, str(ROOT / "jobs/prepare.py"), "--config", str(file)]
 
 
-def finish(config: PrepareConfig, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(config, folder), capture_output=True, text=True, timeout=240, check=False)
-
-
 def kill_when(config: PrepareConfig, folder: Path, ready) -> None:  # type: ignore[no-untyped-def]
     """Start the job and send SIGKILL to it and everything it started as soon as `ready()`."""
     job = subprocess.Popen(
         command(config, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 120
     while not ready():
         assert job.poll() is None, "the job ended before it could be killed"
         assert time.monotonic() < deadline
