@@ -125,7 +125,7 @@ def _explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
 
 
 def _nearest(model: type[BaseModel], path: list[str]) -> str:
-    """The right key for `path`: the same name elsewhere, else the most alike beside it, else the most alike anywhere."""
+    """The right key for `path`: the same name elsewhere, else the most alike beside it or anywhere."""
     *prefix, last = path
     siblings = _fields_at(model, prefix)
     elsewhere = {key.split(".")[-1]: key for key in reversed(list(_all_keys(model)))}

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,23 +59,6 @@ def demo_dataset(ray_here: None, demo_config: PrepareConfig, console: Console): 
     from physioclr.pipeline.prepare import prepare
 
     return prepare(demo_config, console)
-
-
-@pytest.fixture
-def run_job() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `jobs/NAME.py ARGUMENTS` in a process of its own, as a user does."""
-
-    def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(ROOT / "jobs" / f"{name}.py"), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=280,
-            env={**os.environ, **environment},
-            check=False,
-        )
-
-    return run
 
 
 @pytest.fixture(scope="session")

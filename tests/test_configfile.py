@@ -69,7 +69,7 @@ def test_a_wrong_override_is_named(override: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(StorageError, match="nowhere.yaml does not exist"):
+    with pytest.raises(StorageError, match=r"nowhere\.yaml does not exist"):
         configfile.load(PretrainConfig, "/nowhere.yaml")
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray on import: nothing leaves the hospital
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
+# How long a report can wait for Ray Train's controller; 2 s by default, which short epochs feel.
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+
 import ray
 from ray.data import DataContext
 

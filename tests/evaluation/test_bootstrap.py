@@ -97,7 +97,9 @@ def test_pairing_is_narrower_than_two_separate_intervals() -> None:
 def test_one_outcome_only_ends_and_says_that_nothing_was_defined() -> None:
     interval = macro_auroc_interval(np.zeros((5, 1)), np.zeros((5, 1)), np.arange(5), seed=0, resamples=50)
     assert interval.resamples == 0
-    assert math.isnan(interval.estimate) and math.isnan(interval.low) and math.isnan(interval.high)
+    assert math.isnan(interval.estimate)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
 
 
 def test_a_rare_class_leaves_some_resamples_out_and_counts_the_rest() -> None:

@@ -99,7 +99,8 @@ def test_retrieval_is_perfect_when_embeddings_are_the_identity(z: Tensor) -> Non
 def test_retrieval_without_a_question_is_unknown(z: Tensor) -> None:
     result = patient_retrieval(z, RECORD, RECORD)  # every patient has one recording
     assert result.queries == 0
-    assert math.isnan(result.share) and math.isnan(result.chance)
+    assert math.isnan(result.share)
+    assert math.isnan(result.chance)
 
 
 def test_pair_agreement_equals_the_loop(z: Tensor) -> None:
@@ -129,4 +130,5 @@ def test_features_that_are_the_labels_agree_wholly() -> None:
 def test_pair_agreement_without_labels_is_unknown(z: Tensor) -> None:
     result = pair_agreement(z, torch.ones(11, dtype=torch.bool), torch.zeros(11, 3, dtype=torch.bool), 0.0, PATIENT)
     assert result.all_pairs == 0
-    assert math.isnan(result.share) and math.isnan(result.lift)
+    assert math.isnan(result.share)
+    assert math.isnan(result.lift)

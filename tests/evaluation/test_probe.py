@@ -67,7 +67,8 @@ def test_a_class_with_one_outcome_in_training_gets_a_constant_score() -> None:
     probe = fit_probe(x_train, y_train, x_val, y_val)
     assert probe.constant == (2, 3)
     scores = probe.scores(x_val)
-    assert (scores[:, 2] == 0.0).all() and (scores[:, 3] == 1.0).all()
+    assert (scores[:, 2] == 0.0).all()
+    assert (scores[:, 3] == 1.0).all()
     assert auroc(y_val, scores, list("abcd")).per_class["c"] == 0.5
 
 

@@ -2,26 +2,58 @@
 
 from __future__ import annotations
 
+import os
+import runpy
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
-Run = Callable[..., CompletedProcess[str]]
+ROOT = Path(__file__).parents[2]
 
 
-def the_line(done: CompletedProcess[str]) -> str:
+@dataclass
+class Done:
+    """What a job left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Job = Callable[..., Done]
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ray_here: None) -> Job:
+    """Run `jobs/NAME.py ARGUMENTS` as a script, in this process: starting one for each would take minutes."""
+
+    def run(name: str, *arguments: str) -> Done:
+        script = ROOT / "jobs" / f"{name}.py"
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(script), run_name="__main__")
+        printed = capsys.readouterr()
+        return Done(ended.value.code, printed.out, printed.err)
+
+    return run
+
+
+def the_line(done: Done) -> str:
     """The one line on standard error, having checked that it is all there is."""
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1, done.stderr
+    assert done.code == 2, done.out + done.err
+    assert "Traceback" not in done.out + done.err
+    lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, done.err
     return lines[0]
 
 
 @pytest.mark.parametrize(
-    ("job", "arguments", "message"),
+    ("name", "arguments", "message"),
     [
         ("prepare", ["sources.0.kind=wfdb", "sources.0.uri=/no/such/folder"], "/no/such/folder"),
         ("prepare", ["sources.0.kind=ptb-xl", "sources.0.uri=/no/such/folder"], "ptbxl_database.csv"),
@@ -41,46 +73,48 @@ def the_line(done: CompletedProcess[str]) -> str:
     ],
 )
 def test_one_line_and_exit_2(
-    run_job: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str, arguments: list[str], message: str
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert message in the_line(run_job(job, *arguments))
+    assert message in the_line(job(name, *arguments))
 
 
-def test_an_empty_folder(run_job: Run, tmp_path: Path) -> None:
-    line = the_line(run_job("prepare", "sources.0.kind=wfdb", f"sources.0.uri={tmp_path}", f"uri={tmp_path}/prepared"))
+def test_an_empty_folder(job: Job, tmp_path: Path) -> None:
+    line = the_line(job("prepare", "sources.0.kind=wfdb", f"sources.0.uri={tmp_path}", f"uri={tmp_path}/prepared"))
     assert str(tmp_path) in line
 
 
-def test_wrong_credentials(run_job: Run, s3: Path, tmp_path: Path) -> None:
+def test_wrong_credentials(s3: Path) -> None:
+    """In a process of its own, since S3 clients are kept for the life of one."""
     (s3 / "recordings").mkdir(exist_ok=True)
-    done = run_job(
-        "prepare",
+    script = [
+        sys.executable,
+        str(ROOT / "jobs/prepare.py"),
         "sources.0.kind=wfdb",
         "sources.0.uri=s3://recordings/mine",
-        f"uri={tmp_path}/prepared",
-        AWS_SECRET_ACCESS_KEY="wrong",
-    )
-    assert "refused; check the credentials" in the_line(done)
-    assert "wrong" not in done.stdout + done.stderr
+    ]
+    environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "not-the-right-one"}
+    done = subprocess.run(script, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    assert "refused; check the credentials" in the_line(Done(done.returncode, done.stdout, done.stderr))
+    assert "not-the-right-one" not in done.stdout + done.stderr
 
 
-def test_a_run_name_used_again_with_another_configuration(run_job: Run, tmp_path: Path) -> None:
+def test_a_run_name_used_again_with_another_configuration(job: Job, tmp_path: Path) -> None:
     run = tmp_path / "runs/mine"
     run.mkdir(parents=True)
-    first = run_job("pretrain", "--dry-run", "name=mine", f"output={tmp_path}/runs")
-    assert first.returncode == 0, first.stderr
-    resolved = first.stdout.split("\n\n")[0]
+    first = job("pretrain", "--dry-run", "name=mine", f"output={tmp_path}/runs")
+    assert first.code == 0, first.err
+    resolved = first.out.split("\n\n")[0]
     (run / "config.yaml").write_text(resolved)
-    line = the_line(run_job("pretrain", "name=mine", f"output={tmp_path}/runs", "objective.delta=0.5"))
+    line = the_line(job("pretrain", "name=mine", f"output={tmp_path}/runs", "objective.delta=0.5"))
     assert "objective.delta" in line
     assert "another name" in line
 
 
-def test_a_dry_run_does_nothing(run_job: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_does_nothing(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for job in ("prepare", "pretrain"):
-        done = run_job(job, "--dry-run")
-        assert done.returncode == 0, done.stderr
-        assert "270" in done.stdout
+    for name in ("prepare", "pretrain"):
+        done = job(name, "--dry-run")
+        assert done.code == 0, done.err
+        assert "270" in done.out
     assert list(tmp_path.iterdir()) == []

@@ -46,9 +46,9 @@ def test_the_layout_does_not_depend_on_the_order_of_the_index(patients: list[int
 
 def test_a_patients_recordings_lie_side_by_side_in_an_order_that_is_not_the_indexs() -> None:
     entries = refs([patient for patient in range(60) for _ in range(3)])
-    (shard,) = [one for one in lay_out(entries, PrepareConfig(split=SplitConfig(validation=0, test=0)))]
+    (shard,) = list(lay_out(entries, PrepareConfig(split=SplitConfig(validation=0, test=0))))
     order = [ref.patient_id for _, ref in shard.entries]
-    starts = [place for place in range(0, len(order), 3)]
+    starts = list(range(0, len(order), 3))
     assert all(len(set(order[start : start + 3])) == 1 for start in starts)
     assert order != sorted(order, key=lambda patient: int(patient.split("/")[1]))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 
 import physioclr
@@ -28,6 +29,7 @@ from physioclr.config import (
 )
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.metrics_log import read_metrics
+from physioclr.pipeline.pretrain import pretrain
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +45,7 @@ def configuration(dataset: PreparedDataset, output: Path, name: str, workers: in
         training=TrainingConfig(
             epochs=2, batch_size=4, workers=workers, mix_row_groups=2, log_every_steps=1, device="cpu"
         ),
-        checkpoint=CheckpointConfig(every_steps=2),
+        checkpoint=CheckpointConfig(every_steps=3),
         monitor=MonitorConfig(train_recordings=12, validation_recordings=8),
     )
 
@@ -59,13 +61,6 @@ def start(config: PretrainConfig) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-
-
-def finish(config: PretrainConfig) -> str:
-    job = start(config)
-    output, _ = job.communicate(timeout=240)
-    assert job.returncode == 0, output
-    return output
 
 
 def kill_at_checkpoint(config: PretrainConfig, step: int) -> None:
@@ -86,12 +81,14 @@ def weights(config: PretrainConfig) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_run_ends_with_the_same_weights(demo_dataset: PreparedDataset, tmp_path: Path, workers: int) -> None:
+def test_a_killed_run_ends_with_the_same_weights(
+    demo_dataset: PreparedDataset, tmp_path: Path, workers: int, console: Console
+) -> None:
     calm = configuration(demo_dataset, tmp_path, "calm", workers)
     killed = configuration(demo_dataset, tmp_path, "killed", workers)
-    finish(calm)
-    kill_at_checkpoint(killed, step=4)
-    finish(killed)
+    pretrain(calm, console)
+    kill_at_checkpoint(killed, step=3)
+    pretrain(killed, console)
     first, second = weights(calm), weights(killed)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first), "bit for bit"
@@ -99,7 +96,12 @@ def test_a_killed_run_ends_with_the_same_weights(demo_dataset: PreparedDataset, 
     total = 2 * (demo_dataset.rows("train") // 4)
     assert steps == list(range(1, total + 1)), "every step stands in the log once"
     assert losses(tmp_path / "calm") == losses(tmp_path / "killed")
-    assert "nothing to do" in finish(killed)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").rglob("*")}
+    assert pretrain(killed, console)["steps"] == total
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").rglob("*")} == before | {
+        tmp_path / "killed/config.yaml": (tmp_path / "killed/config.yaml").stat().st_mtime_ns,
+        tmp_path / "killed": (tmp_path / "killed").stat().st_mtime_ns,
+    }, "a complete run is left alone"
 
 
 def losses(run: Path) -> list[float]:
@@ -107,12 +109,12 @@ def losses(run: Path) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def run(demo_dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(demo_dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory, console: Console) -> Path:
     """A finished run of two workers in two micro-batches."""
     config = configuration(demo_dataset, tmp_path_factory.mktemp("runs"), "run", workers=2)
     training = config.training.model_copy(update={"batch_size": 8, "accumulate": 2})
     config = config.model_copy(update={"training": training})
-    finish(config)
+    pretrain(config, console)
     return Path(config.output, config.name)
 
 
@@ -130,7 +132,23 @@ def test_a_run_leaves_what_was_promised(run: Path) -> None:
     assert 1 <= len(kept) <= 3, "keep=2 and the latest"
     epochs = [row for row in read_metrics(str(run)) if row["kind"] == "epoch"]
     assert [row["epoch"] for row in epochs] == [1, 2]
-    for key in ["loss", "contrastive", "reconstruction_global", "reconstruction_peak", "positives_mean", "negatives_mean", "anchors_without_negatives", "pair_agreement", "pair_agreement_chance", "effective_rank", "uniformity", "record_alignment", "patient_retrieval", "probe_auroc", "probe_auroc_random"]:
+    for key in [
+        "loss",
+        "contrastive",
+        "reconstruction_global",
+        "reconstruction_peak",
+        "positives_mean",
+        "negatives_mean",
+        "anchors_without_negatives",
+        "pair_agreement",
+        "pair_agreement_chance",
+        "effective_rank",
+        "uniformity",
+        "record_alignment",
+        "patient_retrieval",
+        "probe_auroc",
+        "probe_auroc_random",
+    ]:
         assert isinstance(epochs[-1][key], float), key
     html = (run / "report.html").read_text()
     assert html.startswith("<!doctype html>") or html.startswith("<!DOCTYPE html>")

@@ -64,7 +64,8 @@ def test_ten_seconds_are_three_rows_of_four_and_a_rhythm_strip_of_lead_two() -> 
     lengths = [len(np.asarray(trace.get_xdata())) for trace in _traces(figure)]
     assert lengths == [1250] * 12 + [5000]
     starts = [float(np.asarray(trace.get_xdata())[0]) for trace in _traces(figure)]
-    assert len(set(starts[:3])) == 1 and starts[3] - starts[0] == pytest.approx(2.5 * 25)
+    assert len(set(starts[:3])) == 1
+    assert starts[3] - starts[0] == pytest.approx(2.5 * 25)
     assert [text.get_text() for text in _axes(figure).texts] == [*LEADS, "II"]
 
 
@@ -121,5 +122,5 @@ def test_dollars_in_a_record_id_are_no_formula() -> None:
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(wrong: dict[str, np.ndarray]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"shape|must|one"):
         draw_ecg(**wrong)
