@@ -11,7 +11,14 @@ import sys
 
 from physioclr.config import PretrainConfig
 from physioclr.pipeline import cli, forecast
-from physioclr.pipeline.pretrain import pretrain
+from physioclr.pipeline.pretrain import headline, pretrain
 
 if __name__ == "__main__":
-    sys.exit(cli.run_job("Recordings to a pretrained encoder.", PretrainConfig, pretrain, forecast.of_pretrain))
+    sys.exit(
+        cli.run_job(
+            "Recordings to a pretrained encoder.",
+            PretrainConfig,
+            lambda config, console: headline(pretrain(config, console)),
+            forecast.of_pretrain,
+        )
+    )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from physioclr.ecg.leads import LEADS
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -66,6 +68,13 @@ class FeatureConfig(Section):
     )
     components: Positive = 50  # PCA dimensions
     clip: Annotated[float, Field(gt=0)] = 5.0  # standardised features are cut at this many standard deviations
+
+    @field_validator("lead")
+    @classmethod
+    def _known_lead(cls, lead: str) -> str:
+        if lead not in (*LEADS, "pca"):
+            raise ValueError(f"must be one of {', '.join(LEADS)} or pca")
+        return lead
 
 
 class PrepareConfig(Section):

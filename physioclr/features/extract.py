@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from physioclr.config import FeatureConfig
 from physioclr.ecg.leads import LEADS
 from physioclr.ecg.record import FS, INT16_PER_UNIT, SEGMENT_SAMPLES
-from physioclr.errors import ConfigError
 from physioclr.features.delineation import Delineation
 from physioclr.features.measures import measure
 
@@ -42,8 +41,6 @@ class FeatureExtractor:
 
     def __init__(self, config: FeatureConfig | None = None) -> None:
         config = config or FeatureConfig()
-        if config.lead != PRINCIPAL and config.lead not in LEADS:
-            raise ConfigError(f"features.lead is {config.lead!r}; it must be one of {', '.join(LEADS)} or {PRINCIPAL}")
         # Here, not above: NeuroKit2 takes seconds to import, and only the extractor needs it.
         from physioclr.features import neurokit
 

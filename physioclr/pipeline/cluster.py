@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray on import: nothing leaves the hospital
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-
-# How long a report can wait for Ray Train's controller; 2 s by default, which short epochs feel.
-os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+# Ray reads these when it is imported.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the hospital
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # tasks without a GPU leave CUDA_VISIBLE_DEVICES alone
+os.environ.setdefault(
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5"
+)  # what a report can wait; 2 s are felt in short epochs
 
 import ray
 from ray.data import DataContext
@@ -48,6 +50,19 @@ def resources() -> dict[str, float]:
     """CPUs and GPUs of the cluster as it stands now."""
     total = ray.cluster_resources()
     return {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
+
+
+def hints(training: TrainingConfig, available: dict[str, float], uris: Sequence[str]) -> Iterator[str]:
+    """What is allowed, but perhaps not meant."""
+    if training.device == "auto" and 0 < available["GPU"] < training.workers:
+        yield (
+            f"Training on CPUs: there are {available['GPU']:.0f} GPUs for training.workers={training.workers}; "
+            f"set training.workers={available['GPU']:.0f} to use them."
+        )
+    machines = sum(node["Alive"] for node in ray.nodes())
+    local = [uri for uri in uris if "://" not in uri]
+    if machines > 1 and local:
+        yield f"{', '.join(local)} must be a folder that all {machines} machines of the cluster share."
 
 
 def place_workers(training: TrainingConfig, available: dict[str, float]) -> Workers:

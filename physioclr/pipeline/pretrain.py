@@ -45,13 +45,41 @@ def pretrain(config: PretrainConfig, console: Console) -> dict[str, Any]:
         console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
         return finished
     cluster.connect()
-    workers = cluster.place_workers(config.training, cluster.resources())
+    available = cluster.resources()
+    workers = cluster.place_workers(config.training, available)
+    for hint in cluster.hints(config.training, available, (config.output, config.dataset.uri)):
+        console.print(hint, highlight=False)
     dataset = prepare(config.dataset, console)
     plan = make_plan(config, dataset)
     started = time.time()
     result = _fit(config, uri, dataset, plan, workers, console)
     seconds = time.time() - started
     return _finish(config, uri, dataset, result, seconds, console)
+
+
+def headline(summary: dict[str, Any]) -> dict[str, Any]:
+    """The part of a run's summary that fits a glance; summary.json has the rest."""
+    last = summary["last_epoch"]
+
+    def against(key: str, other: str, word: str) -> str:
+        if last.get(key) is None:
+            return "not measured: no labels, or too few recordings"
+        return f"{last[key]:.3f}" + (f" ({word} {last[other]:.3f})" if last.get(other) is not None else "")
+
+    return {
+        "run": summary["run_uri"],
+        "recordings": f"{summary['found']:,} found = {summary['kept']:,} kept + {summary['rejected']:,} rejected",
+        "trained on": f"{summary['training_recordings']:,} recordings, {summary['epochs']} epochs, "
+        f"{summary['steps']:,} steps in {summary['seconds']:,.0f} s",
+        "loss of the last epoch": f"{last['loss']:.3f}: contrastive {last['contrastive']:.3f}, reconstruction "
+        f"{last['reconstruction_global']:.3f}, at the peaks {last['reconstruction_peak']:.3f}",
+        "positives and negatives of an anchor": f"{last['positives_mean']:.1f} and {last['negatives_mean']:.1f}",
+        "feature pairs that share a label": against("pair_agreement", "pair_agreement_chance", "by chance"),
+        "linear probe on validation, AUROC": against("probe_auroc", "probe_auroc_random", "untrained encoder"),
+        "nearest is of the same patient": against("patient_retrieval", "patient_retrieval_chance", "by chance"),
+        "encoder": summary["encoder"],
+        "report": summary["report"],
+    }
 
 
 def make_plan(config: PretrainConfig, dataset: PreparedDataset) -> Plan:
@@ -148,11 +176,11 @@ def _finish(
         "epochs": config.training.epochs,
         "steps": state["step"],
         "samples_seen": state["samples_seen"],
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 1),  # of the last start of this run, if it was stopped in between
         "last_epoch": {key: value for key, value in epochs[-1].items() if key not in ("kind", "step", "samples")},
     }
     console.print("Drawing the report", highlight=False)
-    write_report(config, uri, dataset, objective, summary)
+    write_report(config, uri, dataset, objective, headline(summary))
     storage.write_text(storage.join(uri, "summary.json"), json.dumps(summary, indent=1) + "\n")
     return summary
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from physioclr import storage
 from physioclr.config import PretrainConfig
+from physioclr.ecg.snomed import SCORED_CLASSES
 from physioclr.evaluation.tasks import choose_task, label_matrix
 from physioclr.method.batch import SegmentBatch
 from physioclr.method.objective import PhysioCLR
@@ -25,6 +26,7 @@ from physioclr.report.neighbours import Neighbour
 RECORDINGS = 400  # of the validation split, on the map and among the neighbours
 NEIGHBOURS = 3  # of each kind
 CHUNK = 32
+ABBREVIATIONS = {scored.codes[0]: scored.abbreviation for scored in SCORED_CLASSES}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Seen:
 def write_report(
     config: PretrainConfig, run_uri: str, dataset: PreparedDataset, objective: PhysioCLR, summary: dict[str, Any]
 ) -> None:
-    """Write `report.html` into the run's folder."""
+    """Write `report.html` into the run's folder; `summary` is what its first table shows."""
     manifest = dataset.manifest
     facts = DatasetFacts(
         found=manifest.found,
@@ -59,7 +61,7 @@ def write_report(
         "name": config.name,
         "config": config.model_dump(mode="json"),
         "dataset": facts,
-        "summary": _summary_table(summary),
+        "summary": Table(("", ""), tuple(summary.items())),
         "metrics": read_metrics(run_uri),
     }
     split = "validation" if dataset.rows("validation") else "train"
@@ -72,12 +74,6 @@ def write_report(
         "labels": _labels(seen, config.monitor.probe),
     }
     storage.write_text(storage.join(run_uri, "report.html"), render_pretrain_report(PretrainReport(**content)))
-
-
-def _summary_table(summary: dict[str, Any]) -> Table:
-    flat = {key: value for key, value in summary.items() if not isinstance(value, dict)}
-    flat |= {f"last epoch: {key}": value for key, value in summary["last_epoch"].items()}
-    return Table(("", ""), tuple((key.replace("_", " "), value) for key, value in flat.items()))
 
 
 @torch.inference_mode()
@@ -143,7 +139,8 @@ def _labels(seen: Seen, wanted: str) -> list[str] | None:
     if task is None:
         return None
     y, _ = label_matrix(task, labels, statements)
-    return [word for row in y for word in [_word(row, task.classes)] * 2]
+    classes = tuple(ABBREVIATIONS.get(name, name) for name in task.classes)
+    return [word for row in y for word in [_word(row, classes)] * 2]
 
 
 def _word(row: NDArray[np.bool_], classes: tuple[str, ...]) -> str:

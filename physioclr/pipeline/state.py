@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ class TrainState:
     """Model, optimiser, schedule and how far they are.
 
     Random numbers need no state of their own: every step seeds its generators from (seed, step, rank), so `step` is
-    the state. `sums` are the epoch's loss terms so far.
+    the state. `sums` are the epoch's loss terms so far, `counts` the steps in which each was a number.
     """
 
     model: nn.Module
@@ -31,7 +33,7 @@ class TrainState:
     step: int = 0
     samples_seen: int = 0
     sums: dict[str, float] = field(default_factory=dict)
-    summed_steps: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
 
     def save(self, folder: Path, config: dict[str, Any]) -> None:
         """Write `folder/state.pt`."""
@@ -44,7 +46,7 @@ class TrainState:
                 "step": self.step,
                 "samples_seen": self.samples_seen,
                 "sums": self.sums,
-                "summed_steps": self.summed_steps,
+                "counts": self.counts,
                 "config": config,
             },
             folder / FILE,
@@ -58,7 +60,18 @@ class TrainState:
         self.schedule.load_state_dict(saved["schedule"])
         torch.set_rng_state(saved["random"]["torch"])
         self.step, self.samples_seen = saved["step"], saved["samples_seen"]
-        self.sums, self.summed_steps = dict(saved["sums"]), saved["summed_steps"]
+        self.sums, self.counts = dict(saved["sums"]), dict(saved["counts"])
+
+    def add(self, terms: Mapping[str, float]) -> None:
+        """Add a step's terms to the epoch's; one that is not defined in this step (NaN) is left out."""
+        for name, value in terms.items():
+            if math.isfinite(value):
+                self.sums[name] = self.sums.get(name, 0.0) + value
+                self.counts[name] = self.counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Mean of each term over the epoch so far."""
+        return {name: value / self.counts[name] for name, value in self.sums.items()}
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:

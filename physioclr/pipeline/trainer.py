@@ -95,7 +95,7 @@ class Worker:
             if self.state.step % plan.steps_per_epoch == 0:
                 self._end_epoch()
             elif checkpoint.every_steps and self.state.step % checkpoint.every_steps == 0:
-                self._save({name: value / self.state.summed_steps for name, value in self.state.sums.items()})
+                self._save(self.state.means())
 
     def grains(self) -> Iterator[Grain]:
         """This worker's micro-batches. Each must start where the plan says, or the data went out of order."""
@@ -148,9 +148,7 @@ class Worker:
     def _count(self, terms: dict[str, Tensor], seconds: float) -> None:
         """Add a step to the epoch's sums, and now and then to the log and the driver's progress."""
         values = dict(zip(terms, torch.stack([value.float() for value in terms.values()]).tolist(), strict=True))
-        for name, value in values.items():
-            self.state.sums[name] = self.state.sums.get(name, 0.0) + value
-        self.state.summed_steps += 1
+        self.state.add(values)
         if self.log is None:
             return
         self.job.board.tell.remote(self.state.samples_seen, f"loss {values['loss']:.3f}")
@@ -173,7 +171,7 @@ class Worker:
 
     def _end_epoch(self) -> None:
         plan = self.job.plan
-        means = {name: value / self.state.summed_steps for name, value in self.state.sums.items()}
+        means = self.state.means()
         figures = self.monitor.measure(self.objective.encoder, self.device)
         if self.log is not None:
             if "probe_auroc" in figures:
@@ -181,7 +179,7 @@ class Worker:
             epoch = self.state.step // plan.steps_per_epoch
             row = {"kind": "epoch", "epoch": epoch, "step": self.state.step, "samples": self.state.samples_seen}
             self.log.add({**row, **means, **figures})
-        self.state.sums, self.state.summed_steps = {}, 0
+        self.state.sums, self.state.counts = {}, {}
         self._save({**means, **figures})
 
     def _save(self, metrics: dict[str, float]) -> None:

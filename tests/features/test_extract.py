@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from physioclr.config import FeatureConfig
 from physioclr.ecg.leads import LEADS
-from physioclr.errors import ConfigError
 from physioclr.features.columns import COLUMNS
 from physioclr.features.delineation import USABLE
 from physioclr.features.extract import FeatureExtractor, first_component
@@ -104,8 +104,8 @@ def test_bad_signals_have_a_status_and_no_numbers() -> None:
 
 
 def test_mistaken_lead_and_shape_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"features\.lead is 'V7'.*pca"):
-        FeatureExtractor(FeatureConfig(lead="V7"))
+    with pytest.raises(ValidationError, match=r"must be one of I, II, .* or pca"):
+        FeatureConfig(lead="V7")
     with pytest.raises(ValueError, match="this one is"):
         FeatureExtractor()(np.zeros((5000, 12)))
 

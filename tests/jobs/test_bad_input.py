@@ -58,7 +58,7 @@ def the_line(done: Done) -> str:
         ("prepare", ["sources.0.kind=wfdb", "sources.0.uri=/no/such/folder"], "/no/such/folder"),
         ("prepare", ["sources.0.kind=ptb-xl", "sources.0.uri=/no/such/folder"], "ptbxl_database.csv"),
         ("prepare", ["feature.lead=II"], "did you mean 'features'"),
-        ("prepare", ["features.lead=VII", "uri=prepared-lead"], "features.lead"),
+        ("prepare", ["features.lead=VII"], "features.lead in the command line is 'VII': must be one of I, II"),
         ("pretrain", ["training.epochs=ten"], "training.epochs"),
         ("pretrain", ["--config", "/no/such.yaml"], "/no/such.yaml does not exist"),
         ("pretrain", ["training.workers=3"], "batch_size 32 cannot be shared by 3 workers"),
