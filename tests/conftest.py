@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 from rich.console import Console
@@ -97,3 +102,59 @@ def _wait_for(address: str) -> None:
                 return
         time.sleep(0.1)
     raise TimeoutError(f"nothing answers at {address}")
+
+
+class Throttle(http.server.BaseHTTPRequestHandler):
+    """Passes requests on to the S3 server, but answers every third one with 503 Slow Down."""
+
+    protocol_version = "HTTP/1.1"  # answers `Expect: 100-continue`
+    upstream = ""
+    refused = 0
+    dice = random.Random(0)
+
+    def handle_one(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.dice.random() < 0.3:
+            Throttle.refused += 1
+            self._answer(503, b"<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>", {})
+            return
+        headers = {key: value for key, value in self.headers.items() if key.lower() != "expect"}
+        request = urllib.request.Request(self.upstream + self.path, body or None, headers, method=self.command)
+        try:
+            with urllib.request.urlopen(request) as answer:
+                self._answer(answer.status, answer.read(), dict(answer.headers))
+        except HTTPError as error:
+            self._answer(error.code, error.read(), dict(error.headers))
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_one
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            if key.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(key, value)
+        length = headers.get("Content-Length", str(len(body))) if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def throttled(s3: Path) -> Iterator[str]:
+    """Address of a server in front of the S3 server that throttles."""
+    Throttle.upstream = os.environ["AWS_ENDPOINT_URL"]
+    Throttle.refused = 0
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Throttle) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def refusals() -> Callable[[], int]:
+    """How many requests the throttling server has refused so far."""
+    return lambda: Throttle.refused

@@ -15,8 +15,8 @@ from physioclr.pipeline.batches import reducer_tensors, to_segments
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.packing import COLUMNS_READ, grain_of
 
-FACTS = ("record_id", "labels", "statements")
-GROUPS_AT_ONCE = 2
+FACTS = ("labels", "statements")
+ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,6 @@ def embed_split(dataset: PreparedDataset, split: str, network: Encoder) -> Embed
 
 
 def _tables(dataset: PreparedDataset, split: str) -> Iterator[pa.Table]:
-    groups = range(len(dataset.group_rows(split)))
-    for start in range(0, len(groups), GROUPS_AT_ONCE):
-        chosen = groups[start : start + GROUPS_AT_ONCE]
-        yield pa.concat_tables(dataset.read_groups(split, chosen, (*COLUMNS_READ, *FACTS))).combine_chunks()
+    for start in range(0, dataset.rows(split), ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + ROWS_AT_ONCE, dataset.rows(split)))
+        yield dataset.take(split, rows, (*COLUMNS_READ, *FACTS))

@@ -7,7 +7,6 @@ k-th slice of the plan, whatever the machines do. Training checks it at every st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,6 @@ from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import COLUMNS_READ, grain_of, pack
 
-FILES_IN_FLIGHT = 8
-
 
 class ReadSpan:
     """Reads a span of the plan and yields it grain by grain, each as one packed row."""
@@ -34,28 +31,11 @@ class ReadSpan:
         """A block with one span's `start` and `stop` to packed grains in order."""
         start, stop = int(block["start"][0]), int(block["stop"][0])
         rows = self._plan.rows(start, stop)
-        table = read_rows(self._dataset, "train", rows, self._plan.group_rows)
+        table = self._dataset.take("train", rows, COLUMNS_READ)
         for first in range(0, stop - start, self._grain):
             part = slice(first, first + self._grain)
             positions = np.arange(start + first, start + first + self._grain, dtype=np.int64)
             yield pack(grain_of(table.slice(first, self._grain), positions, rows[part]))
-
-
-def read_rows(dataset: PreparedDataset, split: str, rows: NDArray[np.int64], group_rows: tuple[int, ...]) -> pa.Table:
-    """The given rows of a split in the given order, keeping of each row group only what was asked for."""
-    ends = np.cumsum(group_rows)
-    group = np.searchsorted(ends, rows, side="right")
-    wanted = [(int(index), np.flatnonzero(group == index)) for index in np.unique(group)]
-
-    def read(item: tuple[int, NDArray[np.int64]]) -> pa.Table:
-        index, places = item
-        (table,) = dataset.read_groups(split, [index], COLUMNS_READ)
-        return table.take(pa.array(rows[places] - (ends[index] - group_rows[index])))
-
-    with ThreadPoolExecutor(FILES_IN_FLIGHT) as pool:
-        parts = list(pool.map(read, wanted))
-    back = np.argsort(np.concatenate([places for _, places in wanted]), kind="stable")
-    return pa.concat_tables(parts).take(pa.array(back)).combine_chunks()
 
 
 def training_stream(dataset: PreparedDataset, plan: Plan, start: int, grain: int) -> Dataset:

@@ -11,22 +11,13 @@ import pytest
 from ray.data import ExecutionOptions
 
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.feed import ReadSpan, read_rows, training_stream
+from physioclr.pipeline.feed import ReadSpan, training_stream
 from physioclr.pipeline.order import Plan
-from physioclr.pipeline.packing import grain_of, unpack
+from physioclr.pipeline.packing import unpack
 
 
 def plan_of(dataset: PreparedDataset, batch_size: int, epochs: int = 2) -> Plan:
     return Plan(tuple(dataset.group_rows("train").tolist()), batch_size, epochs, mix=2, seed=3)
-
-
-def test_rows_come_in_the_order_asked_for(demo_dataset: PreparedDataset) -> None:
-    groups = tuple(demo_dataset.group_rows("train").tolist())
-    whole = demo_dataset.head("train", sum(groups))
-    rows = np.random.default_rng(0).permutation(sum(groups))[:11]
-    table = read_rows(demo_dataset, "train", rows, groups)
-    assert table["signal"].to_pylist() == whole.take(rows)["signal"].to_pylist()
-    grain_of(table, rows, rows)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
