@@ -130,40 +130,34 @@ class PreparedDataset:
         return self.manifest.rows.get(split, 0)
 
     def take(self, split: str, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
-        """The given rows of a split in the given order, in one piece.
-
-        Several files are read at once, each opened once; of a row group only what was asked for is kept.
-        """
-        ends = np.cumsum(self.group_rows(split))
-        group = np.searchsorted(ends, rows, side="right")
-        first_group = 0
-        wanted = []
+        """The given rows of a split in the given order, in one piece. Several files are read at once."""
+        wanted, start = [], 0
         for shard in self.split_shards(split):
-            last_group = first_group + len(shard.row_groups)
-            places = np.flatnonzero((group >= first_group) & (group < last_group))
+            places = np.flatnonzero((rows >= start) & (rows < start + shard.rows))
             if len(places):
-                starts = np.cumsum(shard.row_groups) - shard.row_groups
-                offset = ends[first_group] - shard.row_groups[0]
-                wanted.append((shard, places, group[places] - first_group, rows[places] - offset, starts))
-            first_group = last_group
-
-        def read(item: tuple[Any, ...]) -> tuple[NDArray[np.int64], pa.Table]:
-            shard, places, groups, inside, starts = item
-            parts, order = [], []
-            with open_parquet(storage.join(self.uri, "shards", f"{shard.name}.parquet")) as file:
-                for index in np.unique(groups):
-                    here = np.flatnonzero(groups == index)
-                    table = file.read_row_group(int(index), columns=list(columns))
-                    parts.append(table.take(pa.array(inside[here] - starts[index])))
-                    order.append(places[here])
-            return np.concatenate(order), pa.concat_tables(parts)
-
-        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-            found = list(pool.map(read, wanted))
-        if not found:
+                wanted.append((shard, places, rows[places] - start))
+            start += shard.rows
+        if not wanted:
             return ROW_SCHEMA.empty_table().select(list(columns))
-        back = np.argsort(np.concatenate([places for places, _ in found]), kind="stable")
-        return pa.concat_tables([table for _, table in found]).take(pa.array(back)).combine_chunks()
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            parts = list(pool.map(lambda one: self._take_from(one[0], one[2], columns), wanted))
+        order = np.concatenate([places[part[0]] for (_, places, _), part in zip(wanted, parts, strict=True)])
+        return pa.concat_tables([part[1] for part in parts]).take(pa.array(np.argsort(order))).combine_chunks()
+
+    def _take_from(
+        self, shard: ShardEntry, rows: NDArray[np.int64], columns: Sequence[str]
+    ) -> tuple[NDArray[np.int64], pa.Table]:
+        """Rows of one shard by row group, and the index in `rows` of each. Of a group only what is wanted is kept."""
+        ends = np.cumsum(shard.row_groups)
+        group = np.searchsorted(ends, rows, side="right")
+        order, tables = [], []
+        with open_parquet(storage.join(self.uri, "shards", f"{shard.name}.parquet")) as file:
+            for index in np.unique(group):
+                here = np.flatnonzero(group == index)
+                table = file.read_row_group(int(index), columns=list(columns))
+                tables.append(table.take(pa.array(rows[here] - (ends[index] - shard.row_groups[index]))))
+                order.append(here)
+        return np.concatenate(order), pa.concat_tables(tables)
 
     def head(self, split: str, rows: int, columns: Sequence[str] = tuple(ROW_SCHEMA.names)) -> pa.Table:
         """The first `rows` rows of a split (all of them if there are fewer)."""
