@@ -16,6 +16,7 @@ os.environ.setdefault(
 
 import ray
 from ray.data import DataContext
+from rich.console import Console
 
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
@@ -51,6 +52,16 @@ def resources() -> dict[str, float]:
     """CPUs and GPUs of the cluster as it stands now."""
     total = ray.cluster_resources()
     return {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
+
+
+def say_if_busy(cpus: float, console: Console) -> None:
+    """Say that a stage which needs `cpus` will wait, because others are using the cluster."""
+    free = ray.available_resources().get("CPU", 0.0)
+    if free < cpus:
+        console.print(
+            f"Waiting for CPUs: {cpus:g} are needed and {free:g} of the cluster's {resources()['CPU']:g} are free.",
+            highlight=False,
+        )
 
 
 def hints(training: TrainingConfig, available: dict[str, float], uris: Sequence[str]) -> Iterator[str]:

@@ -148,6 +148,7 @@ def extract(config: PrepareConfig, plan: dict[str, int], console: Console) -> No
         return
     if done:
         console.print(f"Going on: {done:,} of {total:,} recordings were extracted before.", highlight=False)
+    cluster.say_if_busy(READ_CPUS + EXTRACT_CPUS, console)
     rejected = 0
     with Meter("Extracting", total, "recordings", console, done=done) as meter:
         for counts in unit_counts(config, todo):

@@ -126,6 +126,7 @@ def _fit(
         f"recordings an epoch: {workers.count} workers with {where} each",
         highlight=False,
     )
+    cluster.say_if_busy(workers.count * workers.cpus + 1, console)
     with board.shown(news, plan.samples, console):
         return trainer.fit()
 

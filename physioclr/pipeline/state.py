@@ -14,8 +14,10 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from physioclr.config import OptimiserConfig
+from physioclr.errors import RunError
 
 FILE = "state.pt"
+FORMAT = 1
 
 
 @dataclass
@@ -39,6 +41,7 @@ class TrainState:
         """Write `folder/state.pt`."""
         torch.save(
             {
+                "format": FORMAT,
                 "model": self.model.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "schedule": self.schedule.state_dict(),
@@ -75,8 +78,13 @@ class TrainState:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """A checkpoint's content on the CPU, read without executing anything."""
+    """A checkpoint's content on the CPU, read without executing anything. `RunError` if another version wrote it."""
     content: dict[str, Any] = torch.load(folder / FILE, map_location="cpu", weights_only=True)
+    if content.get("format") != FORMAT:
+        raise RunError(
+            "The run's checkpoint was written by another version of this software; give the run another name, or go "
+            "on with that version."
+        )
     return content
 
 

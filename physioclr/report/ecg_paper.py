@@ -165,6 +165,8 @@ def _head(figure: Figure, title: str, scale: str, waves: Sequence[tuple[int, int
             Line2D([], [], color=VERMILLION, label="reconstructed"),
         ]
     figure.text(0.004, 0.992, plain(title), va="top", ha="left", fontsize=8, color=MUTED)
-    figure.text(0.996, 0.004, scale, va="bottom", ha="right", fontsize=8, color=MUTED)  # long titles leave no room above
+    figure.text(
+        0.996, 0.004, scale, va="bottom", ha="right", fontsize=8, color=MUTED
+    )  # long titles leave no room above
     if handles:
         figure.legend(handles=handles, loc="upper right", ncols=len(handles), borderpad=0.1, fontsize=8)

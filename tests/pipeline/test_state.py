@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from physioclr.config import OptimiserConfig
+from physioclr.errors import RunError
 from physioclr.pipeline.state import FILE, TrainState, load_checkpoint, make_optimiser
 
 
@@ -53,6 +54,12 @@ def test_a_checkpoint_that_would_execute_code_is_refused(tmp_path: Path) -> None
 
     torch.save({"model": Harm()}, tmp_path / FILE)
     with pytest.raises(pickle.UnpicklingError):
+        load_checkpoint(tmp_path)
+
+
+def test_a_checkpoint_of_another_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    torch.save({"format": 0, "step": 3}, tmp_path / FILE)
+    with pytest.raises(RunError, match="another version"):
         load_checkpoint(tmp_path)
 
 
