@@ -39,11 +39,12 @@ def pretrain(config: PretrainConfig, console: Console) -> dict[str, Any]:
     Raises a `UserError` when the name, the data, the storage or the cluster do not allow it.
     """
     resolve(config.model)
-    uri = run.claim(config)
-    finished = run.summary_of(uri)
+    run.check_claim(config)
+    finished = run.summary_of(run.run_uri(config))
     if finished is not None:
         console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
         return finished
+    uri = run.claim(config)
     cluster.connect()
     available = cluster.resources()
     workers = cluster.place_workers(config.training, available)

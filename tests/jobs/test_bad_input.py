@@ -84,7 +84,7 @@ def test_an_empty_folder(job: Job, tmp_path: Path) -> None:
     assert str(tmp_path) in line
 
 
-def test_wrong_credentials(s3: Path) -> None:
+def test_wrong_credentials(s3: Path, tmp_path: Path) -> None:
     """In a process of its own, since S3 clients are kept for the life of one."""
     (s3 / "recordings").mkdir(exist_ok=True)
     script = [
@@ -94,7 +94,9 @@ def test_wrong_credentials(s3: Path) -> None:
         "sources.0.uri=s3://recordings/mine",
     ]
     environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "not-the-right-one"}
-    done = subprocess.run(script, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    done = subprocess.run(
+        script, capture_output=True, text=True, timeout=120, env=environment, cwd=tmp_path, check=False
+    )
     assert "refused; check the credentials" in the_line(Done(done.returncode, done.stdout, done.stderr))
     assert "not-the-right-one" not in done.stdout + done.stderr
 
