@@ -59,7 +59,7 @@ class SplitConfig(Section):
 
 
 class FeatureConfig(Section):
-    """How the 150 physiological features of a 5 s segment are measured (PAPER: physiological features)."""
+    """How the 150 physiological features of a 5 s segment are measured (arXiv 2509.08116: physiological features)."""
 
     engine: Literal["neurokit"] = "neurokit"
     method: Literal["prominence", "dwt", "cwt", "peak"] = "prominence"  # NeuroKit2's delineation method
@@ -107,7 +107,7 @@ class ModelConfig(Section):
 
 
 class ObjectiveConfig(Section):
-    """PhysioCLR's pairs, views and losses (PAPER: pairs, loss, heartbeat shuffling)."""
+    """PhysioCLR's pairs, views and losses (arXiv 2509.08116: pairs, loss, heartbeat shuffling)."""
 
     delta: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.25  # cosine at or above which features make a positive
     temperature: Annotated[float, Field(gt=0)] = 0.1

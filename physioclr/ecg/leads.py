@@ -1,4 +1,4 @@
-"""The 12 standard leads and how files spell them. Leads are found by name, never by position (PAPER: input)."""
+"""The 12 standard leads and how files spell them. Leads are found by name, never position (arXiv 2509.08116: input)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FS = 500  # Hz, of every standardised signal (PAPER: input)
+FS = 500  # Hz, of every standardised signal (arXiv 2509.08116: input)
 WINDOW_SECONDS = 10
 WINDOW_SAMPLES = FS * WINDOW_SECONDS
 SEGMENT_SAMPLES = WINDOW_SAMPLES // 2  # one 5 s half: the temporally adjacent pair

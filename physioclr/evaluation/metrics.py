@@ -70,7 +70,7 @@ def check_scores(y: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], ND
 
 
 def record_mean(scores: ArrayLike, record: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """A recording's score is the mean over its segments (PAPER: classes and metrics).
+    """A recording's score is the mean over its segments (arXiv 2509.08116: classes and metrics).
 
     `scores` [S, C] and `record` int [S], in any order. Returns `first` int64 [n] and `means` float64 [n, C]: recordings
     in order of first appearance, and for each the index of its first segment, so that `y[first]` lines up.

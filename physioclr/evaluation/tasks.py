@@ -52,7 +52,7 @@ TASKS = {
     task.name: task
     for task in (
         Task("superclasses", SUPERCLASSES, _superclasses),  # PTB-XL's five (Wagner et al. 2020)
-        Task("afib", ("AFIB",), _afib),  # atrial fibrillation against the rest (PAPER: what it claims)
+        Task("afib", ("AFIB",), _afib),  # atrial fibrillation against the rest (arXiv 2509.08116: what it claims)
         Task("challenge-26", SCORED, _challenge),  # Challenge 2021
     )
 }

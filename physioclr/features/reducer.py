@@ -2,7 +2,7 @@
 
 Fitted on the training split only and in two passes over it, each a sum that can be made part by part: first `Moments`
 of every column, then the `Covariance` of the standardised rows. Parts merged in a fixed order give the same result
-every time. The scaler comes before the PCA, or the PCA would see milliseconds only (PAPER: physiological features).
+every time. The scaler comes before the PCA, or the PCA would see milliseconds only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The mistakes of the released feature code, one test each (PAPER: mistakes that must not be repeated)."""
+"""The mistakes of the released feature code, one test each."""
 
 import numpy as np
 
