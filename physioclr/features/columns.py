@@ -1,4 +1,4 @@
-"""The 150 physiological features of a 5 s segment: names, units and definitions in one table (arXiv 2509.08116: features).
+"""The 150 physiological features of a 5 s segment (arXiv 2509.08116): names, units and definitions in one table.
 
 Missing is NaN, never zero. "unit" is that of the signal which was measured: mV or NU (normalised) of a lead, standard
 deviations of the principal component. "baseline" is the median of the 80 ms before QRS onset.
