@@ -2,18 +2,44 @@
 
 python jobs/benchmark.py ingest                     # rates of preparing, and of training from storage and memory
 python jobs/benchmark.py probe encoder=URI prepared=URI tasks='[superclasses, afib]'
+python jobs/benchmark.py delineation data=URI       # P, QRS and T against cardiologists' annotations (LUDB)
+python jobs/benchmark.py agreement data=URI         # beats and intervals of `batched` beside those of `neurokit`
+python jobs/benchmark.py features data=URI          # rate and memory of measuring features, beside NeuroKit2's
+python jobs/benchmark.py noise data=URI             # what noise does to features and pairs
+python jobs/benchmark.py pairs data=URI             # lead, missing values, components and delta, judged by labels
 """
 
 from __future__ import annotations
 
 import sys
 
-from physioclr.config import IngestBenchmark, ProbeBenchmark
+from physioclr.config import (
+    AgreementBenchmark,
+    DelineationBenchmark,
+    FeaturesBenchmark,
+    IngestBenchmark,
+    NoiseBenchmark,
+    PairsBenchmark,
+    ProbeBenchmark,
+)
 from physioclr.pipeline import cli
+from physioclr.pipeline.benchmark_agreement import agreement_benchmark
+from physioclr.pipeline.benchmark_delineation import delineation_benchmark
+from physioclr.pipeline.benchmark_features import features_benchmark
 from physioclr.pipeline.benchmark_ingest import ingest_benchmark
+from physioclr.pipeline.benchmark_noise import noise_benchmark
+from physioclr.pipeline.benchmark_pairs import pairs_benchmark
 from physioclr.pipeline.benchmark_probe import probe_benchmark
 
-BENCHMARKS: cli.Benchmarks = {"ingest": (IngestBenchmark, ingest_benchmark), "probe": (ProbeBenchmark, probe_benchmark)}
+BENCHMARKS: cli.Benchmarks = {
+    "agreement": (AgreementBenchmark, agreement_benchmark),
+    "delineation": (DelineationBenchmark, delineation_benchmark),
+    "features": (FeaturesBenchmark, features_benchmark),
+    "ingest": (IngestBenchmark, ingest_benchmark),
+    "noise": (NoiseBenchmark, noise_benchmark),
+    "pairs": (PairsBenchmark, pairs_benchmark),
+    "probe": (ProbeBenchmark, probe_benchmark),
+}
 
 if __name__ == "__main__":
     sys.exit(cli.run_benchmark("Measure the software.", BENCHMARKS))

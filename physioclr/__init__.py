@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from physioclr.classifier import Classifier, load_classifier
     from physioclr.encoder import Encoder, load_encoder
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "__version__", "load_encoder"]
+__all__ = ["Classifier", "Encoder", "__version__", "load_classifier", "load_encoder"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from physioclr import encoder
 
         return getattr(encoder, name)
+    if name in ("Classifier", "load_classifier"):
+        from physioclr import classifier
+
+        return getattr(classifier, name)
     raise AttributeError(f"module 'physioclr' has no attribute {name!r}")

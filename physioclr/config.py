@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from physioclr.ecg.leads import LEADS
+from physioclr.features.columns import STATISTIC_COLUMNS
+from physioclr.section import Fraction, Positive, Section
 
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values are fixed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+SourceKind = Literal["ptb-xl", "mimic-iv-ecg", "challenge-2021", "wfdb", "demo"]
 
 
 class SourceConfig(Section):
@@ -28,7 +23,7 @@ class SourceConfig(Section):
     `kind` names the layout: `ptb-xl`, `mimic-iv-ecg`, `challenge-2021`, `wfdb` (any folder) or `demo` (made here).
     """
 
-    kind: Literal["ptb-xl", "mimic-iv-ecg", "challenge-2021", "wfdb", "demo"] = "demo"
+    kind: SourceKind = "demo"
     uri: str = "work/demo-recordings"
     name: str | None = None  # what the recordings' `dataset` column says; without it, the kind
     labels_csv: str | None = None  # wfdb: a CSV of record, patient_id, labels, age, sex (docs/getting-started.md)
@@ -61,13 +56,20 @@ class SplitConfig(Section):
 class FeatureConfig(Section):
     """How the 150 physiological features of a 5 s segment are measured (arXiv 2509.08116: physiological features)."""
 
-    engine: Literal["neurokit"] = "neurokit"
-    method: Literal["prominence", "dwt", "cwt", "peak"] = "prominence"  # NeuroKit2's delineation method
+    engine: Literal["batched", "neurokit"] = "batched"  # `neurokit` is the slow reference
+    method: Literal["prominence", "dwt", "cwt", "peak"] = "prominence"  # of `neurokit`: its delineation method
     lead: str = (
         "pca"  # a lead's name, or `pca`: the first principal component of the 12 (docs/features.md, "Which lead")
     )
+    # A missing value becomes the training mean; `absent` also tells the PCA which measures no beat of the segment has.
+    missing: Literal["absent", "mean"] = "absent"
     components: Positive = 50  # PCA dimensions
     clip: Annotated[float, Field(gt=0)] = 5.0  # standardised features are cut at this many standard deviations
+
+    @property
+    def marked(self) -> tuple[int, ...]:
+        """Features whose absence is a column of its own."""
+        return STATISTIC_COLUMNS if self.missing == "absent" else ()
 
     @field_validator("lead")
     @classmethod
@@ -112,10 +114,12 @@ class ObjectiveConfig(Section):
     delta: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.25  # cosine at or above which features make a positive
     temperature: Annotated[float, Field(gt=0)] = 0.1
     form: Literal["released", "supcon"] = "supcon"
+    contrastive_weight: Annotated[float, Field(ge=0)] = 1.0  # 1 in the paper; 0: reconstruction only
     global_weight: Annotated[float, Field(ge=0)] = 0.2  # alpha
     peak_weight: Annotated[float, Field(ge=0)] = 0.1  # beta
     patient_positives: Literal["none", "record", "patient"] = "record"
     feature_positives: bool = True
+    feature_negatives: bool = True  # off: every segment that is no positive is a negative, whatever its features
     shuffle_positives: bool = True  # the heartbeat-shuffled view is made and is a positive
 
 
@@ -216,3 +220,92 @@ class IngestBenchmark(Section):
     batch_size: Annotated[int, Field(ge=2)] = 16
     steps: Positive = 6  # in each phase
     rounds: Positive = 3  # of both phases, one after the other
+
+
+class RecordingsBenchmark(Section):
+    """What the benchmarks of the features have in common: which recordings."""
+
+    data: str | None = None  # folder or S3 URI of recordings; without it, demo recordings are made
+    kind: SourceKind | None = None  # how `data` is laid out; without it, the layout that is found there
+    recordings: Positive | None = None  # take the first so many of the index
+
+
+class NoiseBenchmark(RecordingsBenchmark):
+    """`jobs/benchmark.py noise`: what noise does to features and pairs, of each engine."""
+
+    features: FeatureConfig = FeatureConfig()  # `engine` apart
+    engines: tuple[Literal["batched", "neurokit"], ...] = ("batched", "neurokit")
+    noises: tuple[Literal["wander", "muscle", "mains", "mix"], ...] = ("wander", "muscle", "mains", "mix")
+    decibels: tuple[float, ...] = (24.0, 18.0, 12.0, 6.0, 0.0)  # signal to noise in each lead
+    quality: Annotated[float, Field(ge=0, le=1)] = 0.7  # recordings of which both halves have this much, or more
+    good: Annotated[int, Field(ge=2)] = 200  # of these, as many, drawn at random
+    delta: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.25  # cosine at or above which two halves are a pair
+    seed: Annotated[int, Field(ge=0)] = 0  # of the noise and of the choice
+    picture: str | None = None  # a PNG is written there
+
+
+class FeaturesBenchmark(RecordingsBenchmark):
+    """`jobs/benchmark.py features`: how fast features are measured, in how much memory, and on two cores."""
+
+    features: FeatureConfig = FeatureConfig()  # `engine` and `method` apart
+    methods: tuple[Literal["prominence", "dwt", "cwt", "peak"], ...] = ("dwt", "prominence")  # NeuroKit2's, to compare
+    batch: Positive = 32  # recordings that every engine is given in a round
+    rounds: Positive = 5  # of all engines in turn; each takes other recordings
+    passes: Positive = 10  # of the fast engine over a round's recordings, so that a round lasts
+    memory_batches: tuple[Positive, ...] = (1, 32, 256, 2048)  # recordings given at once, each in a process of its own
+    workers: Annotated[int, Field(ge=1)] = 2  # Ray actors against one; 1: not measured
+    worker_recordings: Positive = 512  # that each actor is given in a round
+    profile: bool = False  # what part of the time is what
+
+
+MissingRule = Literal["mean", "median", "centre", "pairwise", "indicator", "absent"]
+
+
+class PairsBenchmark(RecordingsBenchmark):
+    """`jobs/benchmark.py pairs`: lead, missing values, components and delta, by how well pairs share labels.
+
+    `A+B` are the features of both leads side by side, `mean(A+B)` their mean. One thing is changed at a time; the
+    others are as in `features` and `delta`.
+    """
+
+    features: FeatureConfig = FeatureConfig()  # `engine` apart
+    delta: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.25
+    leads: tuple[str, ...] = (
+        *("I", "II", "V1", "V2", "V5", "V6", "pca"),
+        *("II+V5", "pca+II", "pca+V5", "pca+II+V5", "mean(II+V5+V6)", "mean(pca+II+V5)"),
+    )
+    neurokit_leads: tuple[str, ...] = ("II", "V5", "pca")
+    # what stands for a missing value (`physioclr.evaluation.pair_similarity`)
+    rules: tuple[MissingRule, ...] = ("mean", "median", "centre", "pairwise", "indicator", "absent")
+    components: tuple[Positive | None, ...] = (10, 20, 50, 100, None)  # null: all directions, no reduction
+    clips: tuple[Annotated[float, Field(gt=0)], ...] = (3.0, 5.0, 10.0)
+    deltas: tuple[float, ...] = (-0.5, -0.25, 0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    folds: Annotated[int, Field(ge=2)] = 3
+    seed: Annotated[int, Field(ge=0)] = 0  # of the folds
+    scratch: str = "work/benchmark-pairs"  # features are kept here for the next time
+    picture: str | None = None  # a PNG is written there
+
+
+class DelineationBenchmark(Section):
+    """`jobs/benchmark.py delineation`: P, QRS and T by `batched` and by the `methods` of NeuroKit2, against
+    cardiologists' annotations."""
+
+    data: str = "ludb"  # folder or S3 URI, laid out as LUDB: annotation files .i, .ii, ..., .v6 beside each header
+    anonymous: bool | None = None  # S3 without credentials; without it, true for s3://physionet-open only
+    methods: tuple[Literal["prominence", "dwt", "peak", "cwt"], ...] = ("prominence", "dwt", "peak", "cwt")
+    tolerances_ms: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (150.0, 50.0)
+    folds: Annotated[int, Field(ge=2)] = 5  # of the recordings, to show how far the figures of `batched` spread
+
+
+class AgreementBenchmark(RecordingsBenchmark):
+    """`jobs/benchmark.py agreement`: beats and intervals of `batched` beside those of `neurokit`."""
+
+    quality_csv: str | None = None  # a CSV of `record` and `quality`: only recordings called `acceptable` are taken
+    leads: tuple[str, ...] = ("pca", "II")  # as `FeatureConfig.lead`
+    tolerance_ms: Annotated[float, Field(gt=0)] = 20.0  # two R peaks no farther apart are the same
+    out: str = "work/benchmark-agreement"  # a report and pictures are written there
+
+    @field_validator("leads")
+    @classmethod
+    def _known_leads(cls, leads: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(FeatureConfig(lead=lead).lead for lead in leads)

@@ -10,10 +10,16 @@ from pydantic import BaseModel
 
 from physioclr import configfile
 from physioclr.config import PrepareConfig, PretrainConfig, SourceConfig
+from physioclr.downstream import EmbedConfig, FinetuneConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(CONFIGS.glob("[!_]*.yaml"))  # a leading underscore: a file of one's own, not shipped
-MODELS: dict[str, type[BaseModel]] = {"prepare": PrepareConfig, "pretrain": PretrainConfig}
+MODELS: dict[str, type[BaseModel]] = {
+    "prepare": PrepareConfig,
+    "pretrain": PretrainConfig,
+    "embed": EmbedConfig,
+    "finetune": FinetuneConfig,
+}
 KEY = re.compile(r"^\s*(?:- )?[a-z_0-9]+:(?:\s|$)")
 
 
@@ -52,11 +58,24 @@ def test_a_key_without_a_comment_is_found() -> None:
     assert without_comment(text) == ["c: 3", "d:", "  - e: 5"]
 
 
-def test_the_demo_is_the_embedded_default_and_sets_every_key() -> None:
-    assert load("pretrain_demo") == PretrainConfig()
-    text = (CONFIGS / "pretrain_demo.yaml").read_text()
+@pytest.mark.parametrize(
+    ("demo", "default", "keys"),
+    [
+        ("pretrain_demo", PretrainConfig(), {PretrainConfig, SourceConfig}),
+        ("finetune_demo", FinetuneConfig(), {FinetuneConfig}),
+    ],
+)
+def test_a_demo_is_the_embedded_default_and_sets_every_key(
+    demo: str, default: BaseModel, keys: set[type[BaseModel]]
+) -> None:
+    assert load(demo) == default
+    text = (CONFIGS / f"{demo}.yaml").read_text()
     written = {match.group().strip(" -:\n") for match in re.finditer(KEY.pattern, text, re.MULTILINE)}
-    assert written == names(PretrainConfig) | names(SourceConfig)
+    assert written == set().union(*map(names, keys))
+
+
+def test_the_embedding_demo_is_the_embedded_default() -> None:
+    assert load("embed_demo") == EmbedConfig()
 
 
 def names(model: type[BaseModel]) -> set[str]:
@@ -109,6 +128,17 @@ def test_no_two_datasets_or_runs_share_a_place() -> None:
     assert len(set(runs)) == len(runs)
     prepared = [load(name).model_dump()["uri"] for name in stems("prepare")]
     assert len(set(prepared)) == len(prepared)
+
+
+def test_what_is_fine_tuned_was_prepared_and_pretrained() -> None:
+    for name in stems("finetune"):
+        config = load(name)
+        assert isinstance(config, FinetuneConfig)
+        encoders = {f"{one.output}/{one.name}/encoder" for one in map(pretrain, stems("pretrain"))}
+        assert config.encoder in encoders
+    own = load("finetune_ptb_xl")
+    assert isinstance(own, FinetuneConfig)
+    assert own.prepared == pretrain("pretrain_ptb_xl").dataset.uri
 
 
 def stems(job: str) -> list[str]:

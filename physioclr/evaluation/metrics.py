@@ -45,9 +45,7 @@ def auroc(y: ArrayLike, scores: ArrayLike, classes: Sequence[str]) -> Auroc:
     Raises ValueError when shapes disagree or a score is NaN or infinite: a missing score has no rank, and leaving
     its row out would compare different rows between methods.
     """
-    y_nC, scores_nC = check_scores(y, scores)
-    if y_nC.shape[1] != len(classes):
-        raise ValueError(f"{len(classes)} class names for {y_nC.shape[1]} columns of outcomes; give one name a column")
+    y_nC, scores_nC = check_named_scores(y, scores, classes)
     usable = both_outcomes(y_nC)
     per_class = {
         name: float(roc_auc_score(y_nC[:, column], scores_nC[:, column]))
@@ -66,6 +64,18 @@ def check_scores(y: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], ND
     if not np.isfinite(scores_nC).all():
         bad = int((~np.isfinite(scores_nC)).any(axis=1).sum())
         raise ValueError(f"{bad} of {len(scores_nC)} rows have a score that is not finite; every row needs one")
+    return y_nC, scores_nC
+
+
+def check_named_scores(
+    y: ArrayLike, scores: ArrayLike, classes: Sequence[str]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """`check_scores`, and ValueError unless there is one class name for each column."""
+    y_nC, scores_nC = check_scores(y, scores)
+    if y_nC.shape[1] != len(classes) or len(set(classes)) != len(classes):
+        raise ValueError(
+            f"{len(set(classes))} different class names for {y_nC.shape[1]} columns of outcomes; give each its own"
+        )
     return y_nC, scores_nC
 
 

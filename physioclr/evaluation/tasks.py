@@ -5,19 +5,24 @@ A recording that nobody has labelled is in no task: having no label is not the s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from physioclr.ecg.scp import SUPERCLASSES, superclasses
+from physioclr.ecg.scp import STATEMENTS, SUPERCLASSES, superclasses
 from physioclr.ecg.snomed import SCORED_CLASSES, canonical
 from physioclr.errors import ConfigError
 
 AFIB = "164889003"  # SNOMED CT, atrial fibrillation
 SCORED = tuple(scored.codes[0] for scored in SCORED_CLASSES)
+SUBCLASSES = tuple(dict.fromkeys(each.subclass for each in STATEMENTS.values() if each.subclass is not None))
 Codes = Sequence[str]
+Column = Literal["labels", "statements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,15 @@ def _superclasses(labels: Codes, statements: Codes) -> set[str] | None:
     return superclasses(statements) or None
 
 
+def _subclasses(labels: Codes, statements: Codes) -> set[str] | None:
+    found = (STATEMENTS[code].subclass for code in statements if code in STATEMENTS)
+    return {subclass for subclass in found if subclass is not None} or None
+
+
+def _statements(labels: Codes, statements: Codes) -> set[str] | None:
+    return set(statements) & set(STATEMENTS) or None
+
+
 def _afib(labels: Codes, statements: Codes) -> set[str] | None:
     if not labels and not statements:
         return None
@@ -52,6 +66,8 @@ TASKS = {
     task.name: task
     for task in (
         Task("superclasses", SUPERCLASSES, _superclasses),  # PTB-XL's five (Wagner et al. 2020)
+        Task("subclasses", SUBCLASSES, _subclasses),  # PTB-XL's 23
+        Task("statements", tuple(STATEMENTS), _statements),  # all 71 of PTB-XL: diagnosis, form and rhythm
         Task("afib", ("AFIB",), _afib),  # atrial fibrillation against the rest (arXiv 2509.08116: what it claims)
         Task("challenge-26", SCORED, _challenge),  # Challenge 2021
     )
@@ -63,6 +79,42 @@ def get_task(name: str) -> Task:
     if name not in TASKS:
         raise ConfigError(f"there is no task {name!r}; the tasks are {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def own_task(
+    name: str, column: Column, values: Sequence[Codes], *, classes: Sequence[str] = (), minimum: int = 0
+) -> Task:
+    """A task over labels of the user's own: the words in `column` of each recording, equivalent SNOMED CT codes as one.
+
+    `values` are that column's labels of the recordings that the task is made from. Its classes are those named, in
+    that order, or else every label of at least `minimum` recordings, the commonest first. A recording without any label
+    is not part. Raises `ConfigError` when a class is named that no recording has, or no label is common enough.
+    """
+    if bool(classes) == (minimum > 0):
+        raise ConfigError(f"task {name!r} needs either the names of its classes or how many recordings one must have.")
+    counts = Counter(label for labels in values for label in _words(column, labels))
+    common = sorted(counts, key=lambda label: (-counts[label], label))
+    known = ", ".join(f"{label} ({counts[label]})" for label in common[:10]) or "none"
+    named = list(dict.fromkeys(canonical(label) if column == "labels" else label for label in classes))
+    absent = [label for label in named if label not in counts]
+    if absent:
+        raise ConfigError(f"task {name!r}: no recording has {', '.join(absent)}; the commonest {column} are {known}.")
+    chosen = tuple(named) or tuple(label for label in common if counts[label] >= minimum)
+    if not chosen:
+        raise ConfigError(
+            f"task {name!r}: no label is in {minimum} recordings or more; the commonest {column} are {known}."
+        )
+    return Task(name, chosen, partial(_own, column, frozenset(chosen)))
+
+
+def _own(column: Column, classes: frozenset[str], labels: Codes, statements: Codes) -> set[str] | None:
+    words = _words(column, labels if column == "labels" else statements)
+    return words & classes if words else None
+
+
+def _words(column: Column, words: Codes) -> set[str]:
+    """Equivalent SNOMED CT codes are one label; statements are left as they are."""
+    return {canonical(word) for word in words} if column == "labels" else set(words)
 
 
 def label_matrix(

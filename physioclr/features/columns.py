@@ -99,6 +99,11 @@ def _all_columns() -> tuple[Column, ...]:
 COLUMNS: tuple[Column, ...] = _all_columns()
 
 
+# The columns whose absence says something of the whole segment: no beat has that measure. Of a single beat it says
+# how many beats there are, which the RR columns tell better.
+STATISTIC_COLUMNS: tuple[int, ...] = tuple(i for i, column in enumerate(COLUMNS) if column.group == "statistic")
+
+
 def markdown_table() -> str:
     """The table in docs/features.md: one row a run of columns that differ in the beat or the statistic only."""
     rows = ["| columns | name | unit | definition |", "| --- | --- | --- | --- |"]

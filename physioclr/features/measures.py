@@ -1,7 +1,8 @@
 """From fiducial points to 150 numbers, whichever engine found the points. `columns.py` has every definition.
 
 Nothing here knows the signal's unit: there is no absolute voltage, so mV and normalised signals go the same way.
-Shapes: T samples, B beats, M the 10 measures.
+All beats of all segments are measured at once, and what is measured on a segment does not depend on the others, to the
+last bit. Shapes: n segments, T samples, B beats of all segments together, M the 10 measures, W samples of a window.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from physioclr.features.columns import COLUMNS, FIRST_BEATS, MEASURES
+from physioclr.features.columns import COLUMNS, FIRST_BEATS, MEASURES, STATISTICS
 from physioclr.features.delineation import Delineation
-
-Floats = NDArray[np.float64]
+from physioclr.features.grouped import Floats, Grouped, Integers, share
 
 _BASELINE_S = 0.080  # before QRS onset
 _ST_S = 0.060  # after QRS offset
@@ -22,42 +22,45 @@ _P_REACH_S = 0.300  # a P wave further than this before QRS onset is not looked 
 _BEAT_BEFORE_S, _BEAT_AFTER_S = 0.200, 0.300  # the window compared from beat to beat
 _PREMATURE = 0.8
 _NN50_MS = 50.0
+_ROW = {measure.name: row for row, measure in enumerate(MEASURES)}
 
 
-def measure(signal_T: NDArray[np.floating[Any]], delineation: Delineation, fs: int = 500) -> NDArray[np.float32]:
-    """The features of one segment: float32 [150] in the order of `COLUMNS`, NaN where missing.
+def measure(signals_nT: NDArray[np.floating[Any]], delineation: Delineation, fs: int = 500) -> NDArray[np.float32]:
+    """The features of n segments: float32 [n, 150] in the order of `COLUMNS`, NaN where missing.
 
-    `signal_T` is the cleaned lead that was delineated, in any unit. Never raises on missing waves or few beats.
+    `signals_nT` are the cleaned leads that were delineated, in any unit. Never raises on missing waves or few beats.
     """
-    signal = np.asarray(signal_T, dtype=np.float64)
-    if not len(delineation.r_peaks):
-        return np.full(len(COLUMNS), np.nan, dtype=np.float32)
-    baseline_B = _baseline(signal, delineation.qrs_onset, fs)
-    beats_MB = per_beat(signal, delineation, baseline_B, fs)
-    first = np.full((len(MEASURES), FIRST_BEATS), np.nan)
-    taken = beats_MB[:, :FIRST_BEATS]
-    first[:, : taken.shape[1]] = taken
-    st_B = _at(signal, delineation.qrs_offset + round(_ST_S * fs)) - baseline_B
+    signals = np.ascontiguousarray(signals_nT, dtype=np.float64)
+    d, n = delineation, delineation.segments
+    assert signals.shape == (n, signals.shape[-1]), "one signal a segment"
+    baseline_B = _baseline(signals, d, fs)
+    beats_MB = per_beat(signals, d, baseline_B, fs)
+    st_B = _at(signals, d, d.qrs_offset + round(_ST_S * fs)) - baseline_B
+    st_level = Grouped.of(st_B, d.segment, n)
+    amplitude_B = beats_MB[_ROW["t_amplitude"]]
+    segment_columns = [
+        *_rhythm(beats_MB[_ROW["rr"]], d),
+        share(np.isnan(d.p_peak), d.qrs_onset >= _P_REACH_S * fs, d.segment, n),
+        share(amplitude_B < 0, ~np.isnan(amplitude_B), d.segment, n),
+        st_level.median(),
+        st_level.spread(),
+        *_likeness(signals, d, fs),
+    ]
     values = np.concatenate(
-        [
-            first.ravel(),
-            statistics(beats_MB).ravel(),
-            _rhythm(beats_MB[0][:-1]),
-            _shares(delineation, beats_MB[7], fs),
-            _level_and_spread(st_B),
-            _likeness(signal, delineation.r_peaks, fs),
-        ]
+        [_first_beats(beats_MB, d), statistics(beats_MB, d), np.stack(segment_columns, axis=1)], axis=1
     )
+    assert values.shape == (n, len(COLUMNS))
     return values.astype(np.float32)
 
 
-def per_beat(signal: Floats, d: Delineation, baseline_B: Floats, fs: int) -> Floats:
+def per_beat(signals: Floats, d: Delineation, baseline_B: Floats, fs: int) -> Floats:
     """The 10 measures of every beat, float64 [M, B], rows in the order of `columns.MEASURES`."""
     ms = 1000.0 / fs
-    r = d.r_peaks.astype(np.float64)
-    rr = np.append(np.diff(r), np.nan) * ms
-    preceding = np.roll(rr, 1)
-    preceding[0] = np.median(rr[:-1]) if len(r) > 1 else np.nan
+    rr = np.full(len(d.r_peaks), np.nan)
+    rr[:-1] = np.where(d.segment[1:] == d.segment[:-1], np.diff(d.r_peaks) * ms, np.nan)
+    preceding = Grouped.of(rr, d.segment, d.segments).median()[d.segment]
+    follows = np.flatnonzero(d.segment[1:] == d.segment[:-1]) + 1
+    preceding[follows] = rr[follows - 1]
     qt = (d.t_offset - d.qrs_onset) * ms
     return np.stack(
         [
@@ -67,105 +70,91 @@ def per_beat(signal: Floats, d: Delineation, baseline_B: Floats, fs: int) -> Flo
             qt / np.sqrt(preceding / 1000.0),
             (d.p_offset - d.p_onset) * ms,
             (d.t_offset - d.t_onset) * ms,
-            _at(signal, r) - baseline_B,
-            _at(signal, d.t_peak) - baseline_B,
-            _at(signal, d.p_peak) - baseline_B,
-            _steepest(signal, d.qrs_onset, d.qrs_offset, fs),
+            _at(signals, d, d.r_peaks.astype(np.float64)) - baseline_B,
+            _at(signals, d, d.t_peak) - baseline_B,
+            _at(signals, d, d.p_peak) - baseline_B,
+            _steepest(signals, d, fs),
         ]
     )
 
 
-def statistics(values_MB: Floats) -> Floats:
-    """Mean, standard deviation (n - 1), median and inter-quartile range of each row's numbers: float64 [M, 4]."""
-    count = (~np.isnan(values_MB)).sum(axis=1)
-    ascending = np.sort(values_MB, axis=1)  # NaN goes last
-    present = np.where(np.isnan(ascending), 0.0, ascending)
-    mean = present.sum(axis=1) / np.where(count > 0, count, np.nan)
-    squares = np.where(np.isnan(ascending), 0.0, ascending - mean[:, None]) ** 2
-    deviation = np.sqrt(squares.sum(axis=1) / np.where(count > 1, count - 1, np.nan))
-    quartiles = [_quantile(ascending, count, q) for q in (0.25, 0.5, 0.75)]
-    spread = np.where(count > 1, quartiles[2] - quartiles[0], np.nan)
-    return np.stack([mean, deviation, quartiles[1], spread], axis=1)
+def _first_beats(beats_MB: Floats, d: Delineation) -> Floats:
+    """The measures of each segment's first beats, float64 [n, M * FIRST_BEATS]."""
+    rank = np.arange(len(d.segment)) - d.bounds[d.segment]
+    taken = rank < FIRST_BEATS
+    first = np.full((d.segments, len(MEASURES), FIRST_BEATS), np.nan)
+    first[d.segment[taken], :, rank[taken]] = beats_MB[:, taken].T
+    return first.reshape(d.segments, len(MEASURES) * FIRST_BEATS)
 
 
-def _quantile(ascending: Floats, count: NDArray[np.int64], q: float) -> Floats:
-    """Linear quantile of the first `count` numbers of each row; NaN where there are none."""
-    position = q * np.maximum(count - 1, 0)
-    lower = np.floor(position).astype(np.int64)
-    upper = np.minimum(lower + 1, np.maximum(count - 1, 0))
-    rows = np.arange(len(ascending))
-    low, high = ascending[rows, lower], ascending[rows, upper]
-    return low + (high - low) * (position - lower)
+def statistics(beats_MB: Floats, d: Delineation) -> Floats:
+    """Mean, standard deviation (n - 1), median and inter-quartile range of each measure, float64 [n, M * 4]."""
+    rows, n = len(beats_MB), d.segments
+    group = d.segment * rows + np.arange(rows)[:, None]
+    numbers = Grouped.of(beats_MB.ravel(), group.ravel(), n * rows)
+    between_quartiles = np.where(numbers.count > 1, numbers.quantile(0.75) - numbers.quantile(0.25), np.nan)
+    columns = np.stack([numbers.mean(), numbers.deviation(), numbers.median(), between_quartiles], axis=1)
+    return columns.reshape(n, rows * len(STATISTICS))
 
 
-def _at(signal: Floats, index_B: Floats) -> Floats:
-    """Signal at each index; NaN where the index is missing or outside."""
-    inside = (index_B >= 0) & (index_B < len(signal))
-    values: Floats = signal[np.where(inside, index_B, 0).astype(np.int64)]
-    return np.where(inside, values, np.nan)
+def _rhythm(rr_B: Floats, d: Delineation) -> list[Floats]:
+    """RMSSD, pNN50, coefficient of variation and share of premature beats, from the RR intervals in ms: [n] each."""
+    steps, segment, n = np.diff(rr_B), d.segment[:-1], d.segments  # NaN from one segment to the next
+    intervals = Grouped.of(rr_B, d.segment, n)
+    limit = np.where(intervals.count > 1, _PREMATURE * intervals.median(), np.nan)[d.segment]
+    return [
+        np.sqrt(Grouped.of(steps**2, segment, n).mean()),
+        share(np.abs(steps) > _NN50_MS, ~np.isnan(steps), segment, n),
+        intervals.deviation() / intervals.mean(),
+        share(rr_B < limit, ~np.isnan(rr_B) & ~np.isnan(limit), d.segment, n),
+    ]
 
 
-def _windows(signal: Floats, start_B: Floats, length: int) -> tuple[Floats, NDArray[np.bool_]]:
-    """Windows [B, length] from each start, and which of them are known and lie wholly inside the signal."""
-    inside = (start_B >= 0) & (start_B + length <= len(signal))
-    start = np.where(inside, start_B, 0).astype(np.int64)
-    index = np.minimum(start[:, None] + np.arange(length), len(signal) - 1)
-    return signal[index], inside
-
-
-def _baseline(signal: Floats, qrs_onset_B: Floats, fs: int) -> Floats:
-    length = round(_BASELINE_S * fs)
-    windows, inside = _windows(signal, qrs_onset_B - length, length)
-    return np.where(inside, np.median(windows, axis=1), np.nan)
-
-
-def _steepest(signal: Floats, onset_B: Floats, offset_B: Floats, fs: int) -> Floats:
-    known = ~np.isnan(onset_B) & ~np.isnan(offset_B)
-    if not known.any():
-        return np.full(len(onset_B), np.nan)
-    onset = np.where(known, onset_B, 0).astype(np.int64)
-    offset = np.where(known, offset_B, 0).astype(np.int64)
-    index = onset[:, None] + np.arange(int((offset - onset).max()) + 1)
-    slope = np.abs(np.gradient(signal))[np.minimum(index, len(signal) - 1)] * fs
-    return np.where(known, np.where(index <= offset[:, None], slope, 0.0).max(axis=1), np.nan)
-
-
-def _rhythm(rr: Floats) -> list[float]:
-    """RMSSD, pNN50, coefficient of variation and share of premature beats, from the RR intervals in ms."""
-    steps = np.diff(rr)
-    rmssd = float(np.sqrt(np.mean(steps**2))) if len(steps) else np.nan
-    pnn50 = float(np.mean(np.abs(steps) > _NN50_MS)) if len(steps) else np.nan
-    variation = float(rr.std(ddof=1) / rr.mean()) if len(rr) > 1 else np.nan
-    premature = float(np.mean(rr < _PREMATURE * np.median(rr))) if len(rr) > 1 else np.nan
-    return [rmssd, pnn50, variation, premature]
-
-
-def _shares(d: Delineation, t_amplitude_B: Floats, fs: int) -> list[float]:
-    """Share of beats without P and of inverted T. A beat that was not delineated tells nothing about its P wave."""
-    reachable = d.qrs_onset >= _P_REACH_S * fs
-    absent = float(np.isnan(d.p_peak[reachable]).mean()) if reachable.any() else np.nan
-    known = t_amplitude_B[~np.isnan(t_amplitude_B)]
-    inverted = float((known < 0).mean()) if len(known) else np.nan
-    return [absent, inverted]
-
-
-def _level_and_spread(values_B: Floats) -> list[float]:
-    known = values_B[~np.isnan(values_B)]
-    if not len(known):
-        return [np.nan, np.nan]
-    level = float(np.median(known))
-    return [level, float(np.median(np.abs(known - level))) if len(known) > 1 else np.nan]
-
-
-def _likeness(signal: Floats, r_peaks: NDArray[np.int64], fs: int) -> list[float]:
-    """Mean and minimum correlation of adjacent beats whose windows lie inside the segment."""
+def _likeness(signals: Floats, d: Delineation, fs: int) -> list[Floats]:
+    """Mean and minimum correlation of adjacent beats whose windows lie inside the segment: [n] each."""
     before, after = round(_BEAT_BEFORE_S * fs), round(_BEAT_AFTER_S * fs)
-    windows, inside = _windows(signal, r_peaks.astype(np.float64) - before, before + after)
-    centred = windows - windows.mean(axis=1, keepdims=True)
-    norm = np.sqrt((centred**2).sum(axis=1))
+    windows_BW, beat = _windows(signals, d, d.r_peaks.astype(np.float64) - before, before + after)
+    windows_BW -= windows_BW.mean(axis=1, keepdims=True)
+    norm = np.sqrt((windows_BW**2).sum(axis=1))
     product = norm[:-1] * norm[1:]
-    paired = inside[:-1] & inside[1:] & (product > 0)
-    if not paired.any():
-        return [np.nan, np.nan]
-    correlation = (centred[:-1] * centred[1:]).sum(axis=1)[paired] / product[paired]
-    return [float(correlation.mean()), float(correlation.min())]
+    segment = d.segment[beat]
+    adjacent = np.flatnonzero((segment[1:] == segment[:-1]) & (product > 0))  # the ends cut first and last beats only
+    correlation = (windows_BW[:-1] * windows_BW[1:]).sum(axis=1)[adjacent] / product[adjacent]
+    numbers = Grouped.of(correlation, segment[adjacent], d.segments)
+    return [numbers.mean(), numbers.minimum()]
+
+
+def _at(signals: Floats, d: Delineation, index_B: Floats) -> Floats:
+    """Each beat's signal at its index; NaN where the index is missing or outside."""
+    inside = (index_B >= 0) & (index_B < signals.shape[1])
+    values = np.full(len(index_B), np.nan)
+    values[inside] = signals[d.segment[inside], index_B[inside].astype(np.int64)]
+    return values
+
+
+def _windows(signals: Floats, d: Delineation, start_B: Floats, length: int) -> tuple[Floats, Integers]:
+    """Windows [K, length] of the K beats whose start is known and whose window lies in the segment; which beats."""
+    beat = np.flatnonzero((start_B >= 0) & (start_B + length <= signals.shape[1]))
+    start = d.segment[beat] * signals.shape[1] + start_B[beat].astype(np.int64)
+    return signals.ravel()[start[:, None] + np.arange(length)], beat
+
+
+def _baseline(signals: Floats, d: Delineation, fs: int) -> Floats:
+    length = round(_BASELINE_S * fs)
+    windows_BW, beat = _windows(signals, d, d.qrs_onset - length, length)
+    baseline = np.full(len(d.segment), np.nan)
+    baseline[beat] = np.median(windows_BW, axis=1)
+    return baseline
+
+
+def _steepest(signals: Floats, d: Delineation, fs: int) -> Floats:
+    """The largest slope from each onset to its offset. Takes memory for the signals once more, however long a QRS."""
+    steepest = np.full(len(d.segment), np.nan)
+    beat = np.flatnonzero((d.qrs_onset >= 0) & (d.qrs_offset < signals.shape[1]))
+    if len(beat):
+        slopes = np.append(np.abs(np.gradient(signals, axis=1)).ravel(), 0.0)
+        start = d.segment[beat] * signals.shape[1]
+        bounds = np.stack([d.qrs_onset[beat] + start, d.qrs_offset[beat] + start + 1], axis=1).astype(np.int64)
+        # every second result is of what lies between two QRS complexes
+        steepest[beat] = np.maximum.reduceat(slopes, bounds.ravel())[::2] * fs
+    return steepest

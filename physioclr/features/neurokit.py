@@ -10,7 +10,10 @@ import neurokit2 as nk
 import numpy as np
 from numpy.typing import NDArray
 
-from physioclr.features.delineation import Delineation, align, in_order, without_waves
+from physioclr.config import FeatureConfig
+from physioclr.features.delineation import Delineation, align, without_waves
+from physioclr.features.engine import Found
+from physioclr.features.lead import choose_lead
 
 # NeuroKit2 says ECG_R_Onsets and ECG_R_Offsets for the bounds of the QRS complex; keys of that name with QRS in it do
 # not exist. Its `peak` method gives no such bounds: there the Q and S peaks stand for them.
@@ -28,6 +31,22 @@ _KEYS = {
 # `prominence` looks for both ends of a P wave within 100 ms, so no P lasts longer: its P durations had no relation to
 # the cardiologists' of LUDB (lead II, 650 P waves: r = -0.03). With 140 ms r = 0.31, and for PR 0.82 instead of 0.79.
 _OPTIONS: dict[str, dict[str, int]] = {"prominence": {"max_p_basepoint_interval": 140}}
+
+
+class NeuroKitEngine:
+    """The engine `neurokit`: one lead, or the principal component, cleaned and delineated segment by segment."""
+
+    def __init__(self, config: FeatureConfig) -> None:
+        self._lead = config.lead
+        self._method = config.method
+
+    def __call__(self, segments: NDArray[np.floating[Any]], fs: int) -> Found:
+        """Segments [n, 12, T] as `engine.Engine` says. This engine has no quality index."""
+        signal = choose_lead(segments, self._lead).copy()
+        for row in signal:
+            row[:] = clean(row, fs)
+        parts = [delineate(row, fs, self._method) for row in signal]
+        return Found(signal, Delineation.join(parts), np.full(len(signal), np.nan))
 
 
 def clean(signal_T: NDArray[np.floating[Any]], fs: int = 500) -> NDArray[np.float64]:
@@ -73,10 +92,7 @@ def assemble(waves: Mapping[str, Any], r_peaks: NDArray[np.int64], samples: int)
         positions = np.asarray(found, dtype=np.float64)
         positions = np.where((positions >= 0) & (positions < samples), positions, np.nan)
         points[wave] = align(positions, r_peaks, before_r=wave.startswith("p_") or wave == "qrs_onset")
-    points = in_order(points, r_peaks)
-    if np.isnan(points["qrs_onset"]).all() and np.isnan(points["qrs_offset"]).all():
-        return without_waves(r_peaks, "delineation_failed")
-    return Delineation(r_peaks=r_peaks, status="ok" if len(r_peaks) > 2 else "few_beats", **points)
+    return Delineation.from_points(np.zeros(len(r_peaks), dtype=np.int64), r_peaks, points, segments=1)
 
 
 def _has_shape(signal: NDArray[np.float64], fs: int) -> bool:

@@ -1,4 +1,4 @@
-"""150 features to 50 numbers that a cosine can compare: standardise, fill what is missing, cut, PCA.
+"""150 features to 50 numbers that a cosine can compare: mark and fill what is missing, standardise, cut, PCA.
 
 Fitted on the training split only and in two passes over it, each a sum that can be made part by part: first `Moments`
 of every column, then the `Covariance` of the standardised rows. Parts merged in a fixed order give the same result
@@ -8,6 +8,7 @@ every time. The scaler comes before the PCA, or the PCA would see milliseconds o
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,17 @@ from numpy.typing import NDArray
 from physioclr.errors import DatasetError
 
 Floats = NDArray[np.float64]
-_FORMAT = 1
+_FORMAT = 2
+
+
+def mark_missing(features: NDArray[np.floating[Any]], columns: Sequence[int]) -> Floats:
+    """Rows [n, C] with another column for each of `columns`: 1 where that one is missing, else 0. [n, C + marks].
+
+    A P wave that is not there is a finding and not a gap: filled with the mean alone, atrial fibrillation would look
+    like any other rhythm there.
+    """
+    rows = np.asarray(features, dtype=np.float64)
+    return np.concatenate([rows, np.isnan(rows[:, list(columns)])], axis=1) if len(columns) else rows
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,8 @@ class Reducer:
     """A fitted scaler and PCA. `components` [K, C] have unit length; `explained` [K] are shares of the variance.
 
     K is what was asked for, or fewer where the training rows do not span that many directions. Each component's sign is
-    set so that its largest loading is positive. `unused` lists the columns that had no spread in training.
+    set so that its largest loading is positive. `unused` lists the columns that had no spread in training, `marked`
+    those of the features whose absence is a column of its own, behind the features (`mark_missing`).
     """
 
     mean: Floats
@@ -118,10 +130,13 @@ class Reducer:
     clip: float
     fitted_on: int
     unused: tuple[int, ...]
+    marked: tuple[int, ...] = ()
 
     @classmethod
-    def from_covariance(cls, scaler: Scaler, covariance: Covariance, components: int) -> Reducer:
-        """The PCA of rows that `scaler` standardised."""
+    def from_covariance(
+        cls, scaler: Scaler, covariance: Covariance, components: int, marked: Sequence[int] = ()
+    ) -> Reducer:
+        """The PCA of rows that `scaler` standardised; they had `marked` features marked before."""
         values, vectors = np.linalg.eigh(covariance.outer)
         values, vectors = values[::-1], vectors[:, ::-1].T
         rank = int((values > values[0] * len(values) * np.finfo(np.float64).eps).sum())
@@ -135,13 +150,21 @@ class Reducer:
         kept = kept * np.sign(kept[np.arange(len(kept)), largest])[:, None]
         unused = tuple(int(i) for i in np.flatnonzero(~scaler.used))
         explained = values[: len(kept)] / values.sum()
-        return cls(scaler.mean, scaler.scale, kept, covariance.mean, explained, scaler.clip, covariance.n, unused)
+        of_scaler = (scaler.mean, scaler.scale, kept, covariance.mean, explained, scaler.clip)
+        return cls(*of_scaler, covariance.n, unused, tuple(marked))
 
     @classmethod
-    def fit(cls, features: NDArray[np.floating[Any]], components: int = 50, clip: float = 5.0) -> Reducer:
+    def fit(
+        cls,
+        features: NDArray[np.floating[Any]],
+        components: int = 50,
+        clip: float = 5.0,
+        marked: Sequence[int] = (),
+    ) -> Reducer:
         """Both passes over usable rows [n, C] held in memory."""
-        scaler = Scaler.from_moments(Moments.from_features(features), clip)
-        return cls.from_covariance(scaler, Covariance.from_rows(scaler(features)), components)
+        rows = mark_missing(features, marked)
+        scaler = Scaler.from_moments(Moments.from_features(rows), clip)
+        return cls.from_covariance(scaler, Covariance.from_rows(scaler(rows)), components, marked)
 
     @property
     def scaler(self) -> Scaler:
@@ -152,7 +175,7 @@ class Reducer:
 
     def transform(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Rows [n, C] to float32 [n, K]. Give it rows of usable status: a row with nothing in it is no measurement."""
-        reduced = (self.scaler(features) - self.centre) @ self.components.T
+        reduced = (self.scaler(mark_missing(features, self.marked)) - self.centre) @ self.components.T
         return reduced.astype(np.float32)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -163,12 +186,14 @@ class Reducer:
             "clip": np.array(self.clip, dtype=np.float32),
             "centre": self.centre.astype(np.float32),
             "components": self.components.astype(np.float32),
+            "marked": np.array(self.marked, dtype=np.int64),
         }
 
     def to_json(self) -> str:
         """Text that `from_json` turns into an equal reducer, to the last bit."""
         fields: dict[str, Any] = {name: getattr(self, name).tolist() for name in _ARRAYS}
         fields |= {"format": _FORMAT, "clip": self.clip, "fitted_on": self.fitted_on, "unused": list(self.unused)}
+        fields["marked"] = list(self.marked)
         return json.dumps(fields)
 
     @classmethod
@@ -179,8 +204,9 @@ class Reducer:
             version = fields["format"]
             if version == _FORMAT:
                 arrays = {name: np.asarray(fields[name], dtype=np.float64) for name in _ARRAYS}
-                clip, fitted_on, unused = float(fields["clip"]), int(fields["fitted_on"]), tuple(fields["unused"])
-                return cls(**arrays, clip=clip, fitted_on=fitted_on, unused=unused)
+                clip, fitted_on = float(fields["clip"]), int(fields["fitted_on"])
+                unused, marked = tuple(fields["unused"]), tuple(fields["marked"])
+                return cls(**arrays, clip=clip, fitted_on=fitted_on, unused=unused, marked=marked)
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"the feature reducer cannot be read ({error}): prepare the dataset anew") from error
         raise DatasetError(f"the feature reducer has format {version}, not {_FORMAT}: prepare the dataset anew")

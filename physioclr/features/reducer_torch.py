@@ -9,12 +9,13 @@ from torch import Tensor
 
 
 def reduce_on_device(features_SF: Tensor, usable_S: Tensor, tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Standardise, fill, cut and project: reduced float32 [S, K] and `has_features` bool [S].
+    """Mark, standardise, fill, cut and project: reduced float32 [S, K] and `has_features` bool [S].
 
     `tensors` is `Reducer.tensors()` moved to the device of `features_SF` (float32, NaN = missing). `usable_S` (bool)
     says which rows have a usable status; the others get zeros and `has_features` false.
     """
-    scaled = (features_SF - tensors["mean"]) / tensors["scale"]
+    marks = torch.isnan(features_SF[:, tensors["marked"]]).to(features_SF.dtype)
+    scaled = (torch.cat((features_SF, marks), dim=1) - tensors["mean"]) / tensors["scale"]
     filled = torch.nan_to_num(scaled, nan=0.0)
     clipped = filled.clamp(-tensors["clip"], tensors["clip"])
     reduced_SK = (clipped - tensors["centre"]) @ tensors["components"].T

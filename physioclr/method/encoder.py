@@ -122,7 +122,15 @@ class Encoder(nn.Module):
                 f"the encoder was given signals of shape {list(signal_SLT.shape)}; give [segments, {LEAD_COUNT}, "
                 f"{SEGMENT_SAMPLES}], 12 leads of 5 s at 500 Hz"
             )
+        return self.contextualise(self.local(signal_SLT))
+
+    def local(self, signal_SLT: Tensor) -> Tensor:
+        """Tokens [S, 156, width] before they know of each other, for methods that mask some of them."""
         tokens_SNW: Tensor = self.to_width(self.conv_norm(self.convolutions(signal_SLT)))
+        return tokens_SNW
+
+    def contextualise(self, tokens_SNW: Tensor) -> Tensor:
+        """Position and transformer, from tokens of `local` with or without changes: [S, 156, width]."""
         tokens_SNW = self.input_dropout(self.input_norm(tokens_SNW + self.position(tokens_SNW)))
         for layer in self.layers:
             tokens_SNW = layer(tokens_SNW)

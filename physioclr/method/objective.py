@@ -1,5 +1,7 @@
 """PhysioCLR's pretraining objective (arXiv 2509.08116, loss): L = L_con + alpha L_global + beta L_peak.
 
+`ObjectiveConfig.contrastive_weight` [D], 1 in the paper, multiplies L_con, so that it can be left out.
+
 On several ranks the anchors are the rank's own segments and the candidates those of all ranks. The loss of a rank is
 the sum over its own anchors, divided by the anchors that count on ALL ranks, times the number of ranks. So the mean
 over ranks, which is what DDP makes of the gradients, is the loss and the gradient of one process with the whole batch.
@@ -78,7 +80,8 @@ class PhysioCLR(nn.Module):
         contrastive = contrastive_S.sum() * here.size / counts[0].clamp_min(1)
         peak = peak_S.sum() * here.size / counts[1].clamp_min(1)
         whole = global_S.mean()
-        loss = contrastive + self.objective.global_weight * whole + self.objective.peak_weight * peak
+        weights = self.objective
+        loss = weights.contrastive_weight * contrastive + weights.global_weight * whole + weights.peak_weight * peak
 
         terms = {"loss": loss, "contrastive": contrastive, "reconstruction_global": whole, "reconstruction_peak": peak}
         terms |= _pair_terms(pairs, positive_SC, negative_SC)

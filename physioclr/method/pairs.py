@@ -5,7 +5,7 @@ For an anchor i, P_i = P_pt U P_feat U P_aug and N_i is what the features call d
 - P_pt: the other half of the same record; or any other segment of the same patient; or none;
 - P_feat: segments whose reduced features have a cosine of delta or more with the anchor's;
 - P_aug: the anchor's own heartbeat-shuffled view, where it was shuffled;
-- N_i: segments whose cosine is below delta, less P_i.
+- N_i: segments whose cosine is below delta, less P_i; with `feature_negatives` off, all others less P_i.
 
 [D] Anchors are the original segments; candidates are the originals of the global batch and the anchor's own view. The
 anchor itself is neither its positive nor its negative. A pair of which either has no features is known to be neither
@@ -85,5 +85,6 @@ def find_pairs(
     if not objective.feature_positives:
         feature_SG = torch.zeros_like(feature_SG)
     positive_SG = (same_origin(anchors, candidates, objective.patient_positives) & other_SG) | feature_SG
-    negative_SG = (cosine_SG < objective.delta) & other_SG & ~positive_SG
+    different_SG = cosine_SG < objective.delta if objective.feature_negatives else torch.ones_like(other_SG)
+    negative_SG = different_SG & other_SG & ~positive_SG
     return Pairs(positive_SG, feature_SG, negative_SG, shuffled_S)

@@ -23,15 +23,13 @@ def to_segments(grain: Grain, reducer: Mapping[str, Tensor], device: torch.devic
     """A grain of n recordings as 2n segments on `device`: decoded, z-scored, features reduced."""
 
     def move(array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
-        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+        return to_device(array, device)
 
-    signal_NLT = decode(move(grain.signal))
     features_SK, has_features_S = reduce_on_device(
         move(grain.features).flatten(0, 1), move(grain.usable).flatten().bool(), reducer
     )
     return SegmentBatch(
-        signal_SLT=halves(signal_NLT),
+        signal_SLT=segments_of(grain.signal, device),
         r_peaks_SR=move(grain.r_peaks).flatten(0, 1).long(),
         intervals_SI2=move(grain.intervals).flatten(0, 1).long(),
         features_SK=features_SK,
@@ -39,3 +37,14 @@ def to_segments(grain: Grain, reducer: Mapping[str, Tensor], device: torch.devic
         record_S=move(grain.record).repeat_interleave(2),
         patient_S=move(grain.patient).repeat_interleave(2),
     )
+
+
+def segments_of(signal: np.ndarray, device: torch.device) -> Tensor:
+    """Stored signals int16 [n, 12, 5000] as segments float32 [2n, 12, 2500] on `device`: decoded and z-scored."""
+    return halves(decode(to_device(signal, device)))
+
+
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array on the device, without waiting for the transfer."""
+    tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

@@ -36,8 +36,8 @@ def start() -> Any:
 
 
 @contextmanager
-def shown(board: Any, total: int, console: Console) -> Iterator[None]:
-    """Show the board as a progress meter while the body runs."""
+def shown(board: Any, total: int, what: str, console: Console) -> Iterator[None]:
+    """Show the board as a progress meter, `what` before it, while the body runs."""
     stop = threading.Event()
 
     def poll() -> None:
@@ -47,7 +47,7 @@ def shown(board: Any, total: int, console: Console) -> Iterator[None]:
             if not samples:
                 continue
             if meter is None:  # rates count from the first step on, not from the start of the workers
-                meter = Meter("Pretraining", total, "samples", console, done=samples).__enter__()
+                meter = Meter(what, total, "samples", console, done=samples).__enter__()
             meter.advance_to(samples, note)
         if meter is not None:
             meter.advance_to(*ray.get(board.read.remote()))

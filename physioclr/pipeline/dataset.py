@@ -25,7 +25,7 @@ from physioclr import storage
 from physioclr.errors import DatasetError
 from physioclr.features.reducer import Reducer
 
-FORMAT = 1
+FORMAT = 2  # 1 had no `feature_quality`
 FILES_AT_ONCE = 8
 
 ROW_SCHEMA = pa.schema(
@@ -44,6 +44,7 @@ ROW_SCHEMA = pa.schema(
         ("sex", pa.string()),
         ("features", pa.list_(pa.float32())),  # [2 x 150], NaN = missing
         ("feature_status", pa.list_(pa.string())),  # [2]
+        ("feature_quality", pa.list_(pa.float32())),  # [2], 0 to 1; NaN where the engine has none
         ("r_peaks", pa.list_(pa.list_(pa.int16()))),  # per half, samples from its start
         ("intervals", pa.list_(pa.list_(pa.int16()))),  # per half, flat (kind, onset, offset), kind 0 P, 1 QRS, 2 T
     ]

@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 from ray.data import DataContext, Dataset, ExecutionOptions
 from ray.train import DataConfig
 
-from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import COLUMNS_READ, grain_of, pack
+from physioclr.pipeline.selection import Selection
 
 
 class ReadSpan:
     """Reads a span of the plan and yields it grain by grain, each as one packed row."""
 
-    def __init__(self, dataset: PreparedDataset, plan: Plan, grain: int) -> None:
-        self._dataset, self._plan, self._grain = dataset, plan, grain
+    def __init__(self, selection: Selection, plan: Plan, grain: int) -> None:
+        self._selection, self._plan, self._grain = selection, plan, grain
 
     def __call__(self, block: dict[str, NDArray[np.int64]]) -> Iterator[pa.Table]:
         """A block with one span's `start` and `stop` to packed grains in order."""
         start, stop = int(block["start"][0]), int(block["stop"][0])
         rows = self._plan.rows(start, stop)
-        table = self._dataset.take("train", rows, COLUMNS_READ)
+        table = self._selection.take(rows, COLUMNS_READ)
         for first in range(0, stop - start, self._grain):
             part = slice(first, first + self._grain)
             positions = np.arange(start + first, start + first + self._grain, dtype=np.int64)
             yield pack(grain_of(table.slice(first, self._grain), positions, rows[part]))
 
 
-def training_stream(dataset: PreparedDataset, plan: Plan, start: int, grain: int) -> Dataset:
+def training_stream(selection: Selection, plan: Plan, start: int, grain: int) -> Dataset:
     """The rest of the plan from position `start`, as a Ray dataset of packed grains."""
     context = DataContext.get_current().copy()
     context.target_max_block_size = 1  # so that every yielded row is a block of its own
@@ -48,7 +48,7 @@ def training_stream(dataset: PreparedDataset, plan: Plan, start: int, grain: int
     try:
         source = ray.data.from_items(spans, override_num_blocks=len(spans))
         stream: Any = source.map_batches(
-            ReadSpan(dataset, plan, grain).__call__, batch_size=None, batch_format="numpy", num_cpus=1
+            ReadSpan(selection, plan, grain).__call__, batch_size=None, batch_format="numpy", num_cpus=1
         )
     finally:
         DataContext._set_current(before)

@@ -16,8 +16,9 @@ import ray
 from numpy.typing import NDArray
 
 from physioclr import storage
+from physioclr.config import FeatureConfig
 from physioclr.features.delineation import USABLE
-from physioclr.features.reducer import Covariance, Moments, Reducer, Scaler
+from physioclr.features.reducer import Covariance, Moments, Reducer, Scaler, mark_missing
 from physioclr.pipeline.dataset import open_parquet, read_table, write_table
 from physioclr.pipeline.extract import kept_and_rejected, unit_uri
 from physioclr.pipeline.layout import units_of
@@ -62,24 +63,24 @@ def usable_features(uri: str, shard: str) -> NDArray[np.float64]:
     return features.reshape(len(status), -1)[usable].astype(np.float64)
 
 
-def moments_of(uri: str, shard: str) -> Moments:
-    """Moments of one shard's features."""
-    return Moments.from_features(usable_features(uri, shard))
+def moments_of(uri: str, shard: str, marked: Sequence[int]) -> Moments:
+    """Moments of one shard's features, `marked` ones marked where they are missing."""
+    return Moments.from_features(mark_missing(usable_features(uri, shard), marked))
 
 
-def covariance_of(uri: str, shard: str, scaler: Scaler) -> Covariance:
-    """Covariance of one shard's standardised, imputed and clipped features."""
-    return Covariance.from_rows(scaler(usable_features(uri, shard)))
+def covariance_of(uri: str, shard: str, marked: Sequence[int], scaler: Scaler) -> Covariance:
+    """Covariance of one shard's marked, standardised, imputed and clipped features."""
+    return Covariance.from_rows(scaler(mark_missing(usable_features(uri, shard), marked)))
 
 
-def fit_reducer(uri: str, shards: Sequence[str], components: int, clip: float, meter: Meter) -> Reducer:
+def fit_reducer(uri: str, shards: Sequence[str], features: FeatureConfig, meter: Meter) -> Reducer:
     """Scaler and PCA over the training `shards`, in two passes over their features alone."""
     moments_task = ray.remote(num_cpus=1)(moments_of)
     covariance_task = ray.remote(num_cpus=1)(covariance_of)
-    moments = in_parallel([moments_task.remote(uri, shard) for shard in shards], meter)
-    scaler = Scaler.from_moments(reduce(Moments.merge, moments), clip)
-    covariances = in_parallel([covariance_task.remote(uri, shard, scaler) for shard in shards], meter)
-    return Reducer.from_covariance(scaler, reduce(Covariance.merge, covariances), components)
+    moments = in_parallel([moments_task.remote(uri, shard, features.marked) for shard in shards], meter)
+    scaler = Scaler.from_moments(reduce(Moments.merge, moments), features.clip)
+    covariances = in_parallel([covariance_task.remote(uri, shard, features.marked, scaler) for shard in shards], meter)
+    return Reducer.from_covariance(scaler, reduce(Covariance.merge, covariances), features.components, features.marked)
 
 
 def in_parallel(tasks: Sequence[Any], meter: Meter) -> list[Any]:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.console import Console
+
 from physioclr import storage
 from physioclr.config import PrepareConfig, PretrainConfig
-from physioclr.method.encoder import parameter_count
+from physioclr.downstream import EmbedConfig, FinetuneConfig
+from physioclr.encoder import load_encoder
+from physioclr.method.classifier import Classifier
+from physioclr.method.encoder import Encoder, parameter_count
 from physioclr.method.objective import PhysioCLR
 from physioclr.pipeline import run
 from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.finetune import encoder_and_model, with_batches_that_fit
+from physioclr.pipeline.finetune_fit import make_plan as finetune_plan
+from physioclr.pipeline.finetune_report import class_name
+from physioclr.pipeline.labelled import read_labelled
 from physioclr.pipeline.layout import split_of
 from physioclr.pipeline.pretrain import make_plan
 from physioclr.sources.registry import open_source
@@ -37,6 +46,22 @@ def of_prepare(config: PrepareConfig) -> dict[str, Any]:
     return facts
 
 
+def of_embed(config: EmbedConfig) -> dict[str, Any]:
+    """Recordings, or windows of a prepared dataset, by where they come from, and the size of their embeddings."""
+    facts: dict[str, Any] = {"embeddings": config.uri, "encoder": config.encoder}
+    width = load_encoder(config.encoder, device="cpu").width
+    if config.prepared is not None:
+        dataset = PreparedDataset.open(config.prepared)
+        windows = {split: dataset.rows(split) for split in config.splits}
+        facts["10 s windows"] = windows
+        total = sum(windows.values())
+    else:
+        listed = {source.dataset: len(open_source(source).list()[: source.limit]) for source in config.sources}
+        facts["recordings"] = listed
+        total = sum(listed.values())
+    return facts | {"width": width, "size": f"{total * 2 * width * 4 / 1e6:.1f} MB for one 10 s window a recording"}
+
+
 def of_pretrain(config: PretrainConfig) -> dict[str, Any]:
     """The run's state, its parameters and, where the dataset is there, its steps."""
     uri = run.run_uri(config)
@@ -52,3 +77,26 @@ def of_pretrain(config: PretrainConfig) -> dict[str, Any]:
         facts["steps"] = f"{plan.steps_per_epoch:,} an epoch, {plan.steps_per_epoch * plan.epochs:,} in all"
         return facts
     return facts | {f"prepare: {key}": value for key, value in of_prepare(config.dataset).items()}
+
+
+def of_finetune(config: FinetuneConfig) -> dict[str, Any]:
+    """The run's state, its rows and classes and, unless it is a probe, its steps. Signals are not read."""
+    uri = run.run_uri(config)
+    run.check_claim(config)
+    facts: dict[str, Any] = {"run": uri, "finished": run.summary_of(uri) is not None}
+    data = read_labelled(config, PreparedDataset.open(config.prepared))
+    _, model = encoder_and_model(config)
+    positives = data.y[data.split.train].sum(axis=0).tolist()
+    facts |= data.counts()
+    facts["positives in training"] = dict(zip(map(class_name, data.task.classes), positives, strict=True))
+    facts["encoder"] = f"{config.encoder or 'none'}, {model.size}"
+    if config.mode == "probe":
+        return facts | {"mode": "probe: logistic regression on embeddings"}
+    fitting = with_batches_that_fit(config, len(data.split.train), Console(quiet=True))
+    plan = finetune_plan(fitting, data)
+    classifier = Classifier(Encoder(model), len(data.task.classes), config.dropout)
+    classifier.trainable(config.mode)
+    facts["mode"] = f"{config.mode}: {parameter_count(classifier):,} parameters are trained"
+    facts["batch"] = f"{plan.batch_size} windows over {config.training.workers} workers"
+    facts["steps"] = f"{plan.steps_per_epoch:,} an epoch, {plan.steps_per_epoch * plan.epochs:,} at most"
+    return facts

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 class Plan:
     """Every sample of a run, in order. Positions count over all epochs; each epoch holds whole batches only.
 
-    `group_rows` are the rows of the training split's row groups, `mix` is how many groups are mixed with each other.
+    `group_rows` are the training rows in each row group that has any, `mix` is how many groups are mixed together.
     """
 
     group_rows: tuple[int, ...]
@@ -43,7 +43,7 @@ class Plan:
         return self.epochs * self.epoch_samples
 
     def rows(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Row of the training split at each position in [start, stop), which must lie in one epoch."""
+        """Training row at each position in [start, stop), which must lie in one epoch."""
         epoch, offset = divmod(start, self.epoch_samples)
         return epoch_order(self.group_rows, self.mix, self.seed, epoch)[offset : offset + stop - start]
 

@@ -29,7 +29,7 @@ class Grain:
     """n recordings as arrays; halves are the second axis."""
 
     position: NDArray[np.int64]  # [n] place in the plan
-    record: NDArray[np.int64]  # [n] row of the split
+    record: NDArray[np.int64]  # [n] row of the split or selection
     patient: NDArray[np.int64]  # [n] hash of the patient
     signal: NDArray[np.int16]  # [n, 12, 5000]
     features: NDArray[np.float32]  # [n, 2, 150]

@@ -216,7 +216,7 @@ def _assemble(config: PrepareConfig, plan: dict[str, int], console: Console) -> 
 def _fit_reducer(config: PrepareConfig, facts: Sequence[dict[str, Any]], console: Console) -> Reducer:
     shards = [fact["name"] for fact in facts if fact["split"] == "train" and fact["rows"]]
     with Meter("Fitting scaler and PCA", 2 * len(shards), "shards", console) as meter:
-        return finish.fit_reducer(config.uri, shards, config.features.components, config.features.clip, meter)
+        return finish.fit_reducer(config.uri, shards, config.features, meter)
 
 
 def _manifest(config: PrepareConfig, found: int, facts: Sequence[dict[str, Any]], rejected: pa.Table) -> Manifest:

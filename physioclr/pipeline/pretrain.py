@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ray.data import Dataset
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, Result, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
+from ray.train import Checkpoint, CheckpointConfig, Result
 from rich.console import Console
 
 from physioclr import storage
@@ -20,17 +16,17 @@ from physioclr.encoder import export_encoder
 from physioclr.errors import DatasetError
 from physioclr.method.objective import PhysioCLR
 from physioclr.method.sizes import resolve
-from physioclr.pipeline import board, cluster, run
+from physioclr.pipeline import cluster, run
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.feed import in_plan_order, training_stream
+from physioclr.pipeline.fit import Samples, fit
 from physioclr.pipeline.metrics_log import read_metrics
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.pretrain_report import write_report
+from physioclr.pipeline.selection import Selection
 from physioclr.pipeline.state import load_checkpoint
+from physioclr.pipeline.trained_on import identities_of, write_trained_on
 from physioclr.pipeline.trainer import Job, train_worker
-
-CHECKPOINTS = "checkpoints"
 
 
 def pretrain(config: PretrainConfig, console: Console) -> dict[str, Any]:
@@ -47,13 +43,13 @@ def pretrain(config: PretrainConfig, console: Console) -> dict[str, Any]:
     uri = run.claim(config)
     cluster.connect()
     available = cluster.resources()
-    workers = cluster.place_workers(config.training, available)
+    cluster.place_workers(config.training, available)  # refused now rather than after preparing
     for hint in cluster.hints(config.training, available, (config.output, config.dataset.uri)):
         console.print(hint, highlight=False)
     dataset = prepare(config.dataset, console)
     plan = make_plan(config, dataset)
     started = time.time()
-    result = _fit(config, uri, dataset, plan, workers, console)
+    result = _fit(config, uri, dataset, plan, console)
     seconds = time.time() - started
     return _finish(config, uri, dataset, result, seconds, console)
 
@@ -95,60 +91,23 @@ def make_plan(config: PretrainConfig, dataset: PreparedDataset) -> Plan:
     return Plan(groups, training.batch_size, training.epochs, training.mix_row_groups, training.seed)
 
 
-def _fit(
-    config: PretrainConfig, uri: str, dataset: PreparedDataset, plan: Plan, workers: cluster.Workers, console: Console
-) -> Result:
-    training = config.training
-    grain = training.batch_size // (training.accumulate * training.workers)
-    news = board.start()
-    job = Job(config, uri, dataset, plan, threads=max(int(workers.cpus), 1), board=news)
-    resources = {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.gpu else {})
-    trainer = TorchTrainer(
-        train_worker,
-        train_loop_config={"job": job},
-        datasets={"train": rest_of_plan(uri, dataset, plan, grain)},
-        dataset_config=in_plan_order(),
-        scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=workers.gpu, resources_per_worker=resources),
-        run_config=RunConfig(
-            name=CHECKPOINTS,
-            storage_path=storage.filesystem(uri)[1],
-            storage_filesystem=storage.arrow_filesystem(uri),
-            failure_config=FailureConfig(max_failures=training.max_failures),
-            checkpoint_config=CheckpointConfig(
-                num_to_keep=config.checkpoint.keep,
-                checkpoint_score_attribute=config.checkpoint.metric,
-                checkpoint_score_order=config.checkpoint.mode,
-            ),
-        ),
-    )
-    where = "GPU" if workers.gpu else f"{workers.cpus:g} CPUs"
-    console.print(
+def _fit(config: PretrainConfig, uri: str, dataset: PreparedDataset, plan: Plan, console: Console) -> Result:
+    checkpoint = config.checkpoint
+    return fit(
         f"Pretraining {config.model.size} on {plan.samples // plan.epochs:,} of {dataset.rows('train'):,} training "
-        f"recordings an epoch: {workers.count} workers with {where} each",
-        highlight=False,
+        "recordings an epoch",
+        train_worker,
+        lambda threads, news: Job(config, uri, dataset, plan, threads, news),
+        uri,
+        Samples(Selection(dataset, ("train",)), plan),
+        config.training,
+        CheckpointConfig(
+            num_to_keep=checkpoint.keep,
+            checkpoint_score_attribute=checkpoint.metric,
+            checkpoint_score_order=checkpoint.mode,
+        ),
+        console,
     )
-    cluster.say_if_busy(workers.count * workers.cpus + 1, console)
-    with board.shown(news, plan.samples, console):
-        return trainer.fit()
-
-
-def rest_of_plan(uri: str, dataset: PreparedDataset, plan: Plan, grain: int) -> Callable[[], Dataset]:
-    """What Ray Train calls at every start of its workers: the samples after the latest checkpoint, streamed."""
-
-    def stream() -> Dataset:
-        cluster.quiet()
-        return training_stream(dataset, plan, latest_samples_seen(uri), grain)
-
-    return stream
-
-
-def latest_samples_seen(uri: str) -> int:
-    """Samples seen by the checkpoint that Ray Train will restore; 0 before the first one."""
-    folder = storage.join(uri, CHECKPOINTS)
-    if not storage.exists(storage.join(folder, "checkpoint_manager_snapshot.json")):
-        return 0
-    result = Result.from_path(storage.filesystem(folder)[1], storage_filesystem=storage.arrow_filesystem(folder))
-    return int(result.metrics["samples_seen"]) if result.metrics else 0
 
 
 def _finish(
@@ -164,6 +123,7 @@ def _finish(
     export_encoder(
         objective.encoder, config.model, storage.join(uri, "encoder"), trained_on=_provenance(config, dataset)
     )
+    _say_what_it_saw(uri, dataset, console)
     epochs = [row for row in read_metrics(uri) if row["kind"] == "epoch"]
     summary = {
         "run": config.name,
@@ -183,8 +143,14 @@ def _finish(
     }
     console.print("Drawing the report", highlight=False)
     write_report(config, uri, dataset, objective, headline(summary))
-    storage.write_text(storage.join(uri, "summary.json"), json.dumps(summary, indent=1) + "\n")
+    run.write_summary(uri, summary)
     return summary
+
+
+def _say_what_it_saw(uri: str, dataset: PreparedDataset, console: Console) -> None:
+    """Leave beside the encoder who its training recordings are, so that no test on them goes unnoticed."""
+    encoder = storage.join(uri, "encoder")
+    write_trained_on(identities_of(Selection(dataset, ("train",)), console), encoder)
 
 
 def _chosen(config: PretrainConfig, result: Result) -> Checkpoint:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from physioclr import configfile, storage
 from physioclr.config import PretrainConfig
+from physioclr.downstream import FinetuneConfig
 from physioclr.errors import RunError
 
 # About machines, not about the result (beyond rounding): a run may go on with other ones.
@@ -23,8 +24,9 @@ MACHINE_KEYS = (
     "dataset.workers",
     "dataset.unit_recordings",
 )
-PATH_KEYS = ("uri", "output", "labels_csv", "encoder", "prepared", "scratch")
+PATH_KEYS = ("uri", "output", "labels_csv", "encoder", "prepared", "scratch", "data", "picture", "quality_csv", "out")
 Config = TypeVar("Config", bound=BaseModel)
+RunConfiguration = PretrainConfig | FinetuneConfig
 
 
 def base_folder() -> Path:
@@ -46,12 +48,12 @@ def _absolute(value: Any, key: str = "") -> Any:
     return storage.absolute(value, base_folder()) if key in PATH_KEYS and isinstance(value, str) else value
 
 
-def run_uri(config: PretrainConfig) -> str:
+def run_uri(config: RunConfiguration) -> str:
     """The run's folder."""
     return storage.join(config.output, config.name)
 
 
-def claim(config: PretrainConfig) -> str:
+def claim(config: RunConfiguration) -> str:
     """Take the run's name for `config` and return its folder; the same configuration may take it again.
 
     Raises `RunError`, naming the keys that differ, when the name belongs to another configuration.
@@ -61,7 +63,7 @@ def claim(config: PretrainConfig) -> str:
     return run_uri(config)
 
 
-def check_claim(config: PretrainConfig) -> None:
+def check_claim(config: RunConfiguration) -> None:
     """Raise `RunError` when the run's name belongs to another configuration."""
     file = storage.join(run_uri(config), "config.yaml")
     if not storage.exists(file):
@@ -79,3 +81,8 @@ def summary_of(uri: str) -> dict[str, Any] | None:
     """The summary of a finished run, None while it has not finished."""
     file = storage.join(uri, "summary.json")
     return json.loads(storage.read_text(file)) if storage.exists(file) else None
+
+
+def write_summary(uri: str, summary: dict[str, Any]) -> None:
+    """Say that the run has finished."""
+    storage.write_text(storage.join(uri, "summary.json"), json.dumps(summary, indent=1) + "\n")

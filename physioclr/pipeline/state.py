@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class TrainState:
     """Model, optimiser, schedule and how far they are.
 
     Random numbers need no state of their own: every step seeds its generators from (seed, step, rank), so `step` is
-    the state. `sums` are the epoch's loss terms so far, `counts` the steps in which each was a number.
+    the state. `sums` are the epoch's loss terms so far, `counts` the steps in which each was a number. `history` is
+    what each finished epoch is judged by, for a run that may stop early.
     """
 
     model: nn.Module
@@ -36,6 +37,7 @@ class TrainState:
     samples_seen: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    history: list[float] = field(default_factory=list)
 
     def save(self, folder: Path, config: dict[str, Any]) -> None:
         """Write `folder/state.pt`."""
@@ -50,6 +52,7 @@ class TrainState:
                 "samples_seen": self.samples_seen,
                 "sums": self.sums,
                 "counts": self.counts,
+                "history": self.history,
                 "config": config,
             },
             folder / FILE,
@@ -64,6 +67,7 @@ class TrainState:
         torch.set_rng_state(saved["random"]["torch"])
         self.step, self.samples_seen = saved["step"], saved["samples_seen"]
         self.sums, self.counts = dict(saved["sums"]), dict(saved["counts"])
+        self.history = list(saved.get("history", ()))  # checkpoints of pretraining had none at first
 
     def add(self, terms: Mapping[str, float]) -> None:
         """Add a step's terms to the epoch's; one that is not defined in this step (NaN) is left out."""
@@ -88,10 +92,15 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     return content
 
 
-def make_optimiser(model: nn.Module, config: OptimiserConfig, total_steps: int) -> tuple[Optimizer, LambdaLR]:
-    """The optimiser and its schedule over `total_steps`: a linear warm-up, then constant or a half cosine to 0."""
+def make_optimiser(
+    parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], config: OptimiserConfig, total_steps: int
+) -> tuple[Optimizer, LambdaLR]:
+    """The optimiser and its schedule over `total_steps`: a linear warm-up, then constant or a half cosine to 0.
+
+    `parameters` may be groups with a learning rate `lr` of their own; the schedule multiplies each group's.
+    """
     kind = {"adam": Adam, "adamw": AdamW}[config.name]
-    optimiser = kind(model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
+    optimiser = kind(parameters, lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay)
     after = max(total_steps - config.warmup_steps, 1)
 
     def factor(step: int) -> float:

@@ -6,36 +6,16 @@ What a run does not have is left out with a sentence that says why. Of patients 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.resources import files
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import yaml
-from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 
 from physioclr.ecg.record import FS, REJECTION_REASONS
 from physioclr.report import curves, ecg_paper, embedding_map, neighbours
-from physioclr.report.figure import Picture, look, picture
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetFacts:
-    """What preparation found: `found` = `kept` + the sum of `rejected`, which counts recordings by reason."""
-
-    found: int
-    kept: int
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    note: str = ""  # e.g. which sources, how many patients, the splits
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows under column names. Floats are shown with 4 significant digits, NaN and None as a dash."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
+from physioclr.report.figure import look, picture
+from physioclr.report.page import DatasetFacts, Recordings, Section, Table, render_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,45 +55,32 @@ class PretrainReport:
     map_seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """A heading with a picture or, where there is none, the sentence that says why. `about` explains what is seen."""
-
-    title: str
-    about: str
-    picture: Picture | None
-    missing: str = ""
-
-
 def render_pretrain_report(content: PretrainReport) -> str:
     """The report as one HTML document. Raises ValueError when arrays do not have the shapes named above."""
     with look():
         sections = [_curves(content), _recording(content), _neighbours(content), _map(content)]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["cell"] = _cell
-    template = environment.from_string(files("physioclr.report").joinpath("template.html").read_text("utf-8"))
-    return template.render(
-        name=content.name,
-        config=yaml.safe_dump(_plain_types(content.config), sort_keys=False, allow_unicode=True),
-        dataset=content.dataset,
-        reasons=_reasons(content.dataset),
-        summary=content.summary,
-        sections=sections,
+    return render_page(
+        content.name,
+        "PhysioCLR pretraining report",
+        content.config,
+        content.summary,
+        sections,
+        recordings=Recordings(content.dataset, _reasons(content.dataset)),
     )
 
 
-def _curves(content: PretrainReport) -> _Section:
+def _curves(content: PretrainReport) -> Section:
     about = "One point an epoch, measured on fixed parts of the splits. Dashed: validation. Dotted: what chance gives."
     figure = curves.draw_curves(content.metrics)
     if figure is None:
-        return _Section("Training", "", None, "No curves: the run has no finished epoch with metrics.")
-    return _Section("Training", about, picture(figure, "Training curves over epochs, one small plot a quantity"))
+        return Section("Training", "", None, "No curves: the run has no finished epoch with metrics.")
+    return Section("Training", about, picture(figure, "Training curves over epochs, one small plot a quantity"))
 
 
-def _recording(content: PretrainReport) -> _Section:
+def _recording(content: PretrainReport) -> Section:
     title, anchor = "A segment and its reconstruction", content.anchor
     if anchor is None:
-        return _Section(title, "", None, "No recording is drawn: none was kept for the report.")
+        return Section(title, "", None, "No recording is drawn: none was kept for the report.")
     figure = ecg_paper.draw_ecg(
         anchor.signal,
         fs=FS,
@@ -127,34 +94,34 @@ def _recording(content: PretrainReport) -> _Section:
         about.append("No waves are shaded: delineation found none in this segment.")
     if anchor.reconstruction is None:
         about.append("No reconstruction is drawn: the run has no decoder output.")
-    return _Section(title, " ".join(about), picture(figure, f"12-lead ECG of {_anchor_name(anchor)} on ECG paper"))
+    return Section(title, " ".join(about), picture(figure, f"12-lead ECG of {_anchor_name(anchor)} on ECG paper"))
 
 
-def _neighbours(content: PretrainReport) -> _Section:
+def _neighbours(content: PretrainReport) -> Section:
     title = "What the anchor is pulled to and pushed from"
     if content.anchor is None or not content.neighbours:
-        return _Section(title, "", None, "No neighbours are drawn: there is no anchor segment or no pairs were kept.")
+        return Section(title, "", None, "No neighbours are drawn: there is no anchor segment or no pairs were kept.")
     about = (
         "Its nearest positives and its most similar negatives. Similarity is the cosine of the embeddings, "
         "features the cosine of the reduced physiological features, which makes the pairs."
     )
     name = _anchor_name(content.anchor)
     figure = neighbours.draw_neighbours(content.anchor.signal, content.neighbours, anchor_name=name, fs=FS)
-    return _Section(title, about, picture(figure, f"Anchor {name} above its positives and negatives"))
+    return Section(title, about, picture(figure, f"Anchor {name} above its positives and negatives"))
 
 
-def _map(content: PretrainReport) -> _Section:
+def _map(content: PretrainReport) -> Section:
     title = "Map of embeddings"
     if content.embeddings is None:
-        return _Section(title, "", None, "No map: no embeddings were kept for the report.")
+        return Section(title, "", None, "No map: no embeddings were kept for the report.")
     if content.labels is None:
-        return _Section(title, "", None, "No map: the recordings have no labels to colour it by.")
+        return Section(title, "", None, "No map: the recordings have no labels to colour it by.")
     try:
         points, how = embedding_map.project(content.embeddings, content.map_method, content.map_seed)
     except ValueError as error:
-        return _Section(title, "", None, f"No map: {error}.")
+        return Section(title, "", None, f"No map: {error}.")
     figure = embedding_map.draw_map(points, content.labels)
-    return _Section(title, how, picture(figure, "Embeddings in two dimensions, coloured by label"))
+    return Section(title, how, picture(figure, "Embeddings in two dimensions, coloured by label"))
 
 
 def _anchor_name(anchor: Anchor) -> str:
@@ -167,20 +134,3 @@ def _reasons(dataset: DatasetFacts | None) -> list[tuple[str, int, str]]:
         return []
     ordered = sorted(dataset.rejected.items(), key=lambda item: (-item[1], item[0]))
     return [(reason, count, REJECTION_REASONS.get(reason, "")) for reason, count in ordered]
-
-
-def _cell(value: object) -> str:
-    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
-        return "\u2013"  # a dash, for what is not known
-    if isinstance(value, float | np.floating):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _plain_types(value: Any) -> Any:
-    """What YAML can write: tuples become lists, everything unknown its text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain_types(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain_types(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

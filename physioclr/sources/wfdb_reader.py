@@ -1,4 +1,4 @@
-"""One recording by URI: header and signal files through storage, decoded by the `wfdb` package.
+"""One recording by URI: header and signal files through storage, decoded in one piece or by the `wfdb` package.
 
 `wfdb` sees a temporary folder with a header that we wrote: plain file names, no dates, no comments. Nothing in a
 header decides what is opened outside the recording's own folder, or gets into an error.
@@ -16,6 +16,8 @@ import wfdb
 from physioclr import storage
 from physioclr.ecg.record import Recording, RecordingRef
 from physioclr.errors import RejectedRecording, StorageError
+from physioclr.sources import format16
+from physioclr.sources.format16 import Decoded
 from physioclr.sources.paths import is_missing
 from physioclr.sources.wfdb_header import Header, parse_header
 
@@ -35,18 +37,15 @@ def read_recording(ref: RecordingRef, anonymous: bool | None = None) -> Recordin
         for name in header.files
     ]
     samples = _length(header, files)
-    with tempfile.TemporaryDirectory(prefix="physioclr-") as temporary:
-        _lay_out(Path(temporary), header, files, samples)
-        record = _decode(Path(temporary))
-    checked = _verify_checksums(record, header)
-    if not checked:
+    decoded = format16.decode(header, files, samples) or _decode_any(header, files, samples)
+    if not _verify_checksums(decoded, header):
         _refuse_rest(header, files, samples)
     return Recording(
         ref=_with_facts(ref, header),
-        signal=np.ascontiguousarray(record.dac().T, dtype=np.float64),
+        signal=decoded.physical,
         fs=header.fs,
-        leads=tuple(name or "" for name in record.sig_name),
-        units=tuple(record.units),
+        leads=decoded.names,
+        units=decoded.units,
     )
 
 
@@ -89,20 +88,29 @@ def _lay_out(folder: Path, header: Header, files: list[bytes], samples: int) -> 
         (folder / names[name]).write_bytes(data)
 
 
-def _decode(folder: Path) -> wfdb.Record:
+def _decode_any(header: Header, files: list[bytes], samples: int) -> Decoded:
     """Let `wfdb` read the signals as stored integers. What it raises may quote the header, so it is not passed on."""
-    try:
-        return wfdb.rdrecord(str(folder / _NAME), physical=False)
-    except Exception as error:  # wfdb raises bare Exception, and ValueError, IndexError, ... from within
-        raise RejectedRecording("unreadable_signal", f"wfdb cannot decode it ({type(error).__name__})") from None
+    with tempfile.TemporaryDirectory(prefix="physioclr-") as temporary:
+        _lay_out(Path(temporary), header, files, samples)
+        try:
+            record = wfdb.rdrecord(str(Path(temporary) / _NAME), physical=False)
+        except Exception as error:  # wfdb raises bare Exception, and ValueError, IndexError, ... from within
+            raise RejectedRecording("unreadable_signal", f"wfdb cannot decode it ({type(error).__name__})") from None
+    return Decoded(
+        np.ascontiguousarray(record.dac().T, dtype=np.float64),
+        tuple(name or "" for name in record.sig_name),
+        tuple(record.units),
+        tuple(record.calc_checksum()),
+        tuple(record.checksum),
+    )
 
 
-def _verify_checksums(record: wfdb.Record, header: Header) -> bool:
+def _verify_checksums(decoded: Decoded, header: Header) -> bool:
     """Compare 16-bit sums where the header has them and the samples are as stored; say whether all were compared."""
     if any(signal.per_frame > 1 or signal.skew for signal in header.signals):
         return False
-    told = record.checksum
-    sums = enumerate(zip(record.calc_checksum(), told, strict=True), start=1)
+    told = decoded.told
+    sums = enumerate(zip(decoded.sums, told, strict=True), start=1)
     wrong = [number for number, (seen, said) in sums if said is not None and (seen - said) % 65536]
     if not any(told) and len(wrong) > len(told) // 2:
         return False  # exporters that compute no checksums write zeros

@@ -4,33 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
-from physioclr.evaluation.bootstrap import WeightedAuroc, bootstrap, macro_auroc_interval, paired_difference
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40))
-def test_weighted_auroc_is_sklearns_on_rows_repeated_by_weight(rows: list[tuple[bool, int, int]]) -> None:
-    y, scores, weights = (np.array(column) for column in zip(*rows, strict=True))
-    value = WeightedAuroc(y[:, None], scores[:, None]).per_class(weights[None, :].astype(float))[0, 0]
-    repeated = np.repeat(y, weights)
-    if repeated.any() and not repeated.all():
-        assert value == pytest.approx(roc_auc_score(repeated, np.repeat(scores, weights)))
-    else:
-        assert math.isnan(value)
-
-
-def test_macro_skips_classes_without_both_outcomes_in_that_resample() -> None:
-    y = np.array([[1, 1], [0, 0], [1, 0]], dtype=bool)
-    scores = np.array([[0.9, 0.1], [0.1, 0.9], [0.8, 0.5]])
-    weights = np.array([[1.0, 1.0, 1.0], [0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
-    macro = WeightedAuroc(y, scores).macro(weights)
-    assert macro[0] == pytest.approx((1.0 + 0.0) / 2)
-    assert macro[1] == pytest.approx(1.0)  # the second class has no positive row left
-    assert math.isnan(macro[2])
+from physioclr.evaluation.bootstrap import bootstrap, intervals, macro_auroc_interval, paired_difference
 
 
 def test_rows_of_a_patient_are_drawn_together_and_as_many_patients_as_there_are() -> None:
@@ -42,7 +17,8 @@ def test_rows_of_a_patient_are_drawn_together_and_as_many_patients_as_there_are(
         return weights.sum(axis=1)
 
     bootstrap(statistic, patients, seed=0, resamples=200)
-    drawn = seen[0]
+    everyone, drawn = seen
+    assert everyone.tolist() == [[1.0, 1.0, 1.0, 1.0]]
     assert drawn.shape == (200, 4)
     np.testing.assert_array_equal(drawn[:, 0], drawn[:, 2])
     np.testing.assert_array_equal(drawn[:, [0, 1, 3]].sum(axis=1), 3)
@@ -107,6 +83,38 @@ def test_a_rare_class_leaves_some_resamples_out_and_counts_the_rest() -> None:
     interval = macro_auroc_interval(y, y * 1.0, np.arange(6), seed=0, resamples=500)
     assert 250 < interval.resamples < 400  # the one positive patient is in 67 % of the resamples
     assert interval.low == interval.high == 1.0
+
+
+def test_several_figures_are_judged_on_the_same_resamples() -> None:
+    values = np.random.default_rng(0).normal(size=30)
+
+    def figures(weights: np.ndarray) -> np.ndarray:
+        mean = weights @ values / weights.sum(axis=1)
+        return np.stack([mean, mean + 1.0, np.full(len(weights), np.nan)], axis=1)
+
+    first, shifted, undefined = intervals(figures, np.arange(30), seed=0, resamples=300)
+    assert first == bootstrap(lambda weights: figures(weights)[:, 0], np.arange(30), seed=0, resamples=300)
+    assert shifted.low - first.low == pytest.approx(1.0)
+    assert shifted.high - first.high == pytest.approx(1.0)
+    assert undefined.resamples == 0
+
+
+def test_bounds_are_percentiles_of_the_resamples() -> None:
+    drawn: list[np.ndarray] = []
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        drawn.append(weights @ np.arange(20.0) ** 2)
+        return drawn[-1]
+
+    half = bootstrap(total, np.arange(20), seed=0, resamples=400, level=0.5)
+    assert (half.low, half.high) == pytest.approx(tuple(np.quantile(np.concatenate(drawn[1:]), [0.25, 0.75])))
+    assert half.estimate == drawn[0][0]
+
+
+def test_no_resamples_give_the_estimate_alone() -> None:
+    interval = macro_auroc_interval([[True], [False]], [[0.9], [0.1]], [1, 2], seed=0, resamples=0)
+    assert (interval.estimate, interval.resamples) == (1.0, 0)
+    assert math.isnan(interval.low)
 
 
 def test_bad_requests_are_refused() -> None:

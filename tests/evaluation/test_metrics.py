@@ -56,6 +56,8 @@ def test_shapes_and_names_that_disagree_are_refused() -> None:
         auroc([[True], [False]], [[0.1, 0.2], [0.3, 0.4]], ["a"])
     with pytest.raises(ValueError, match="class names"):
         auroc([[True], [False]], [[0.1], [0.3]], ["a", "b"])
+    with pytest.raises(ValueError, match="class names"):
+        auroc([[True, True]], [[0.1, 0.2]], ["a", "a"])
 
 
 def test_record_mean_is_over_the_segments_of_each_record_whatever_their_order() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from physioclr.ecg.snomed import SCORED_CLASSES
 from physioclr.errors import ConfigError
-from physioclr.evaluation.tasks import TASKS, choose_task, get_task, label_matrix
+from physioclr.evaluation.tasks import TASKS, choose_task, get_task, label_matrix, own_task
 
 AFIB, SINUS, RBBB_COMPLETE, RBBB = "164889003", "426783006", "713427006", "59118001"
 UNSCORED = "55930002"
@@ -61,10 +63,61 @@ def test_a_named_task_is_taken_as_it_is_and_none_is_none() -> None:
 
 
 def test_an_unknown_task_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"'afibb'.*superclasses, afib, challenge-26"):
+    with pytest.raises(ConfigError, match=r"'afibb'.*superclasses, .*afib, challenge-26"):
         choose_task("afibb", [], [])
 
 
 def test_labels_and_statements_must_be_of_the_same_recordings() -> None:
     with pytest.raises(ValueError, match="2 recordings"):
         label_matrix(get_task("afib"), [[], []], [[]])
+
+
+def test_subclasses_and_statements_are_those_of_ptb_xl() -> None:
+    subclasses, statements = get_task("subclasses"), get_task("statements")
+    assert (len(subclasses.classes), len(statements.classes)) == (23, 71)
+    words = [["IMI", "ASMI", "SR"], ["SR"], ["unknown"], []]
+    y, in_task = label_matrix(subclasses, [[]] * 4, words)
+    assert {subclasses.classes[column] for column in y[0].nonzero()[0]} == {"IMI", "AMI"}
+    assert in_task.tolist() == [True, False, False, False]
+    y, in_task = label_matrix(statements, [[]] * 4, words)
+    assert {statements.classes[column] for column in y[0].nonzero()[0]} == {"IMI", "ASMI", "SR"}
+    assert in_task.tolist() == [True, True, False, False]
+
+
+WORDS = [["sepsis", "fever"], ["fever"], [], ["fever", "fever", "cough"], ["rash"]]
+
+
+def test_own_labels_are_chosen_by_how_many_recordings_have_them() -> None:
+    task = own_task("ward", "statements", WORDS, minimum=1)
+    assert task.classes == ("fever", "cough", "rash", "sepsis")
+    task = own_task("ward", "statements", WORDS, minimum=2)
+    assert task.classes == ("fever",)
+    y, in_task = label_matrix(task, [["sepsis"]] * 5, WORDS)
+    assert y[:, 0].tolist() == [True, True, False, True, False]
+    assert in_task.tolist() == [True, True, False, True, True]  # a recording without any label is not part
+
+
+def test_own_labels_are_chosen_by_name_and_equivalent_codes_are_one() -> None:
+    task = own_task("ward", "statements", WORDS, classes=["sepsis", "cough"])
+    assert task.classes == ("sepsis", "cough")
+    labels = [[RBBB, "own word"], [RBBB_COMPLETE], ["own word"]]
+    task = own_task("rbbb", "labels", labels, classes=[RBBB, RBBB_COMPLETE])
+    y, in_task = label_matrix(task, labels, [[]] * 3)
+    assert y.tolist() == [[True], [True], [False]]
+    assert in_task.all()
+
+
+def test_a_task_of_own_labels_can_be_sent_to_another_process() -> None:
+    task = pickle.loads(pickle.dumps(own_task("ward", "statements", WORDS, minimum=2)))
+    assert task.find([], ["fever"]) == {"fever"}
+
+
+def test_own_labels_that_nobody_has_are_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"'ward': no recording has fevers; .* fever \(3\), cough \(1\)"):
+        own_task("ward", "statements", WORDS, classes=["fevers"])
+    with pytest.raises(ConfigError, match=r"no label is in 9 recordings or more; .* fever \(3\)"):
+        own_task("ward", "statements", WORDS, minimum=9)
+    with pytest.raises(ConfigError, match="either"):
+        own_task("ward", "statements", WORDS)
+    with pytest.raises(ConfigError, match="either"):
+        own_task("ward", "statements", WORDS, classes=["fever"], minimum=2)

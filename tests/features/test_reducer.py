@@ -126,3 +126,24 @@ def test_nothing_to_fit_on_is_said() -> None:
         Reducer.fit(np.empty((0, 150)))
     with pytest.raises(DatasetError, match="same features"):
         Reducer.fit(np.ones((5, 150)))
+
+
+def test_absence_of_a_marked_column_is_told_and_of_another_one_is_not() -> None:
+    features = rows(400, missing=0.0)
+    features[:80, 2] = features[40:120, 5] = np.nan
+    reducer = Reducer.fit(features, components=50, marked=(2,))
+    assert reducer.components.shape[1] == features.shape[1] + 1
+    present = np.where(np.isnan(features[:1]), reducer.mean[: features.shape[1]], features[:1])
+    without = np.repeat(present, 2, axis=0)
+    without[0, 2] = np.nan
+    filled = without.copy()
+    filled[:, 2] = reducer.mean[2]
+    moved = reducer.transform(without) - reducer.transform(filled)
+    assert np.abs(moved[0]).max() > 0.5, "the mean stands where it is missing, and the mark says so"
+    plain = Reducer.fit(features, components=50)
+    gap = present.copy()
+    gap[0, 5] = np.nan
+    full = present.copy()
+    full[0, 5] = plain.mean[5]
+    np.testing.assert_allclose(plain.transform(gap), plain.transform(full), atol=1e-5)
+    assert Reducer.from_json(reducer.to_json()).marked == (2,)

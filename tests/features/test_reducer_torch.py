@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 
+from physioclr.features.columns import STATISTIC_COLUMNS
 from physioclr.features.reducer import Reducer
 from physioclr.features.reducer_torch import reduce_on_device
 
@@ -10,7 +11,7 @@ def fitted() -> tuple[Reducer, np.ndarray]:
     features = (rng.normal(size=(300, 150)) * 10.0 ** rng.integers(-1, 3, 150) + 50).astype(np.float32)
     features[rng.random(features.shape) < 0.2] = np.nan
     features[:, 7], features[:, 9] = np.nan, 3.0
-    return Reducer.fit(features), features
+    return Reducer.fit(features, marked=STATISTIC_COLUMNS), features
 
 
 def test_equals_the_reducer() -> None:

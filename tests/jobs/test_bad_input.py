@@ -70,6 +70,15 @@ def the_line(done: Done) -> str:
         ),
         ("pretrain", ["dataset.sources=[]", "dataset.uri=/no/dataset"], "no prepared dataset at /no/dataset"),
         ("benchmark", ["probe", "prepared=/no/dataset"], "no prepared dataset at /no/dataset"),
+        ("finetune", ["prepared=/no/dataset"], "no prepared dataset at /no/dataset"),
+        ("finetune", ["mode=probe", "encoder=null"], "mode probe needs an encoder"),
+        ("finetune", ["split=random"], "must be fixed, or folds such as {folds: 5"),
+        ("finetune", ["split.fold=7"], "fold 7 is not one of 5, which count from 0"),
+        ("finetune", ["split.folds=2"], "greater than or equal to 3"),
+        ("finetune", ["task=own"], "task=own and the section `own` need each other"),
+        ("finetune", ["own.minimum=3", "task=own", "own.classes=[a]"], "give either `classes`"),
+        ("finetune", ["label_fraction=0"], "label_fraction in the command line is 0"),
+        ("finetune", ["training.workers=3"], "batch_size 32 cannot be shared by 3 workers"),
     ],
 )
 def test_one_line_and_exit_2(

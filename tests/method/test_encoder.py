@@ -45,6 +45,26 @@ def test_the_embedding_is_the_mean_over_all_tokens(encoder: Encoder) -> None:
     assert not torch.allclose(encoder.embed(signal), tokens[:, 0], atol=1e-3)
 
 
+def test_local_tokens_become_those_of_the_encoder(encoder: Encoder) -> None:
+    """In two steps as in one, so that a method may change tokens in between."""
+    signal = torch.randn(2, 12, 2500)
+    local = encoder.local(signal)
+    assert torch.equal(encoder.contextualise(local), encoder.encode(signal))
+    local[:, 40:60] = 0
+    assert not torch.allclose(encoder.contextualise(local)[:, 50], encoder.encode(signal)[:, 50], atol=1e-3)
+
+
+def test_a_local_token_knows_only_its_own_samples(encoder: Encoder) -> None:
+    """But for the mean and deviation of the group norm, which are the same in both signals."""
+    signal = torch.randn(1, 12, 2500)
+    swapped = signal.clone()
+    swapped[:, :, 160:176], swapped[:, :, 800:816] = signal[:, :, 800:816], signal[:, :, 160:176]
+    before, after = encoder.local(signal)[0], encoder.local(swapped)[0]
+    changed = (before - after).abs().amax(dim=1) > 1e-3
+    assert changed.nonzero().flatten().tolist() == [10, 50]
+    torch.testing.assert_close(after[10], before[50], atol=1e-4, rtol=1e-3)
+
+
 def test_tokens_know_where_they_are(encoder: Encoder) -> None:
     """The same 16 samples again and again: only the convolutional position tells the first token from a middle one."""
     tokens = encoder.encode(torch.randn(1, 12, 16).repeat(1, 1, 157)[..., :2500])

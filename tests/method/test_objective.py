@@ -173,6 +173,48 @@ def test_a_batch_without_any_pair_or_mask_still_trains_the_reconstruction(form: 
         assert parameter.grad.any() == (not name.startswith("projection")), name
 
 
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "patient only": {"feature_positives": False, "shuffle_positives": False},
+    "patient only, features without any say": {
+        "feature_positives": False,
+        "feature_negatives": False,
+        "shuffle_positives": False,
+    },
+    "feature only": {"patient_positives": "none", "shuffle_positives": False},
+    "augmentation only": {"patient_positives": "none", "feature_positives": False},
+    "without shuffling": {"shuffle_positives": False},
+    "without the contrastive term": {"contrastive_weight": 0.0},
+    "without the global term": {"global_weight": 0.0},
+    "without the peak term": {"peak_weight": 0.0},
+    "without reconstruction": {"global_weight": 0.0, "peak_weight": 0.0},
+    "the released form": {"form": "released"},
+}
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_each_ablation_is_a_configuration_with_a_loss_of_its_own(name: str) -> None:
+    output, whole = run(make(**ABLATIONS[name]), make_batch()), run(make(), make_batch())
+    assert math.isfinite(output.loss.item())
+    assert output.loss.item() != whole.loss.item()
+    terms, weights = output.terms, ObjectiveConfig(**ABLATIONS[name])
+    expected = (
+        weights.contrastive_weight * terms["contrastive"]
+        + weights.global_weight * terms["reconstruction_global"]
+        + weights.peak_weight * terms["reconstruction_peak"]
+    )
+    assert output.loss.item() == pytest.approx(expected.item())
+
+
+def test_what_an_ablation_leaves_out_gives_no_gradient() -> None:
+    model = make(contrastive_weight=0.0)
+    run(model, make_batch()).loss.backward()
+    assert model.projection.weight.grad is not None
+    assert not model.projection.weight.grad.any()
+    model = make(global_weight=0.0, peak_weight=0.0)
+    run(model, make_batch()).loss.backward()
+    assert all(p.grad is not None and not p.grad.any() for p in model.decoder.parameters())
+
+
 def test_every_parameter_gets_a_gradient_whatever_the_weights() -> None:
     """DDP waits for every one of them."""
     model = make(global_weight=0, peak_weight=0, shuffle_positives=False)

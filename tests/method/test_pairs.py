@@ -50,6 +50,8 @@ def reference(everyone: PairKeys, objective: ObjectiveConfig) -> tuple[list[set[
                 (alike if cosine >= objective.delta else different).add(j)
         if not objective.feature_positives:
             alike = set()
+        if not objective.feature_negatives:
+            different = set(range(count)) - {i}
         positives.append(origin | alike)
         by_features.append(alike)
         negatives.append(different - origin - alike)
@@ -64,10 +66,13 @@ def as_sets(mask: torch.Tensor) -> list[set[int]]:
     st.integers(0, 2**31),
     st.sampled_from(["none", "record", "patient"]),
     st.booleans(),
+    st.booleans(),
     st.sampled_from([-0.5, 0.0, 0.25, 0.75]),
 )
 @settings(deadline=None, max_examples=60)
-def test_equals_the_loop(seed: int, patient_positives: str, feature_positives: bool, delta: float) -> None:
+def test_equals_the_loop(
+    seed: int, patient_positives: str, feature_positives: bool, feature_negatives: bool, delta: float
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     everyone = PairKeys(
         torch.randn(12, 3, generator=generator),
@@ -75,7 +80,12 @@ def test_equals_the_loop(seed: int, patient_positives: str, feature_positives: b
         torch.arange(12) // 2,
         torch.randint(0, 3, (6,), generator=generator).repeat_interleave(2),
     )
-    objective = ObjectiveConfig(patient_positives=patient_positives, feature_positives=feature_positives, delta=delta)  # type: ignore[arg-type]
+    objective = ObjectiveConfig(
+        patient_positives=patient_positives,  # type: ignore[arg-type]
+        feature_positives=feature_positives,
+        feature_negatives=feature_negatives,
+        delta=delta,
+    )
     pairs = find_pairs(everyone, everyone, 0, torch.ones(12, dtype=torch.bool), objective)
 
     positives, by_features, negatives = reference(everyone, objective)
@@ -123,6 +133,15 @@ def test_the_other_half_is_positive_even_where_its_features_differ() -> None:
     none = pairs_of(keys(features), patient_positives="none")
     assert not none.positive_SG.any()
     assert none.negative_SG.sum() == 12
+
+
+def test_without_any_say_of_features_all_others_are_negatives() -> None:
+    features = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    pairs = pairs_of(keys(features, has=[False] * 3 + [True] * 3), feature_positives=False, feature_negatives=False)
+    assert as_sets(pairs.positive_SG) == [{1}, {0}, {3}, {2}, {5}, {4}]
+    anyone = pairs.positive_SG | pairs.negative_SG
+    assert torch.equal(anyone, ~torch.eye(6, dtype=torch.bool))
+    assert not (pairs.positive_SG & pairs.negative_SG).any()
 
 
 def test_other_records_of_the_patient_are_positive_only_if_asked_for() -> None:

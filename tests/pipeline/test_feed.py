@@ -12,8 +12,10 @@ from ray.data import ExecutionOptions
 
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.feed import ReadSpan, training_stream
+from physioclr.pipeline.layout import SPLITS
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import unpack
+from physioclr.pipeline.selection import Selection
 
 
 def plan_of(dataset: PreparedDataset, batch_size: int, epochs: int = 2) -> Plan:
@@ -33,7 +35,7 @@ def test_each_worker_gets_its_slice_of_every_step(
         yield from read(self, block)
 
     monkeypatch.setattr(ReadSpan, "__call__", slow_now_and_then)
-    stream = training_stream(demo_dataset, plan, start, grain)
+    stream = training_stream(Selection(demo_dataset, ("train",)), plan, start, grain)
     stream.context.execution_options = ExecutionOptions(preserve_order=True)
     shards = stream.streaming_split(workers, equal=True)
     seen: list[list[np.ndarray]] = [[] for _ in shards]
@@ -51,3 +53,21 @@ def test_each_worker_gets_its_slice_of_every_step(
         thread.join(timeout=120)
     steps = [np.concatenate(parts) for parts in zip(*seen, strict=True)]
     assert np.concatenate(steps).tolist() == list(range(start, plan.samples))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_of_several_splits_make_the_same_steps_for_any_number_of_workers(
+    demo_dataset: PreparedDataset, workers: int
+) -> None:
+    rows = np.sort(np.random.default_rng(0).permutation(48)[:21])
+    selection = Selection(demo_dataset, SPLITS, rows)
+    plan = Plan(tuple(selection.group_rows().tolist()), batch_size=6, epochs=2, mix=3, seed=0)
+    read = ReadSpan(selection, plan, 6 // workers)
+    spans = list(plan.spans(0, 6 // workers))
+    blocks = [read({"start": np.array([first]), "stop": np.array([last])}) for first, last in spans]
+    grains = [unpack(table) for block in blocks for table in block]
+    seen = np.concatenate([grain.record for grain in grains])
+    assert seen.tolist() == [row for epoch in range(2) for row in plan.rows(epoch * 18, epoch * 18 + 18).tolist()]
+    assert seen.max() < 21, "numbers of the selection, by which outcomes are looked up"
+    stored = selection.take(seen, ("signal",))["signal"].to_pylist()
+    assert b"".join(stored) == b"".join(grain.signal.tobytes() for grain in grains)

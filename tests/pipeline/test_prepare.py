@@ -55,7 +55,7 @@ def test_the_reducer_saw_the_training_split_only(demo_dataset: PreparedDataset, 
         [usable_features(demo_config.uri, one.name) for one in demo_dataset.split_shards("train")]
     )
     assert demo_dataset.reducer.fitted_on == len(training)
-    expected = Reducer.fit(training, components=20, clip=5.0)
+    expected = Reducer.fit(training, components=20, clip=5.0, marked=demo_config.features.marked)
     np.testing.assert_allclose(demo_dataset.reducer.mean, expected.mean)
     np.testing.assert_allclose(demo_dataset.reducer.explained, expected.explained)
 

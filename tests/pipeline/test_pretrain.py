@@ -27,7 +27,7 @@ from physioclr.config import (
     PretrainConfig,
     TrainingConfig,
 )
-from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.dataset import PreparedDataset, read_table
 from physioclr.pipeline.metrics_log import read_metrics
 from physioclr.pipeline.pretrain import pretrain
 
@@ -116,7 +116,7 @@ def run(demo_dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory,
     return Path(config.output, config.name)
 
 
-def test_a_run_leaves_what_was_promised(run: Path) -> None:
+def test_a_run_leaves_what_was_promised(run: Path, demo_dataset: PreparedDataset) -> None:
     assert {path.name for path in run.iterdir()} == {
         "checkpoints",
         "config.yaml",
@@ -148,6 +148,10 @@ def test_a_run_leaves_what_was_promised(run: Path) -> None:
         "probe_auroc_random",
     ]:
         assert isinstance(epochs[-1][key], float), key
+    trained_on = read_table(str(run / "encoder/trained_on.parquet"))
+    ids = demo_dataset.head("train", 1000, ["record_id"])["record_id"]
+    assert trained_on["record_id"].to_pylist() == ids.to_pylist()
+    assert len(set(trained_on["fingerprint"].to_pylist())) == len(ids)
     html = (run / "report.html").read_text()
     assert html.startswith("<!doctype html>") or html.startswith("<!DOCTYPE html>")
     assert "http://" not in html.replace("http://www.w3.org", "")

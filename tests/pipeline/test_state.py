@@ -18,7 +18,7 @@ from physioclr.pipeline.state import FILE, TrainState, load_checkpoint, make_opt
 def state(steps: int = 20, **options: object) -> TrainState:
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
-    optimiser, schedule = make_optimiser(model, OptimiserConfig.model_validate(options), steps)
+    optimiser, schedule = make_optimiser(model.parameters(), OptimiserConfig.model_validate(options), steps)
     return TrainState(model, optimiser, schedule, seed=7)
 
 

@@ -1,0 +1,131 @@
+"""Typed configuration of what is done with an encoder: `jobs/embed.py`, `jobs/finetune.py`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from physioclr.config import ModelConfig, OptimiserConfig, SourceConfig, TrainingConfig
+from physioclr.section import Fraction, Positive, Section
+
+
+class EmbedConfig(Section):
+    """`jobs/embed.py`: embeddings of a prepared dataset, or of recordings as they are, with an exported encoder."""
+
+    encoder: str = "work/runs/demo/encoder"
+    prepared: str | None = "work/demo-prepared"  # a prepared dataset; or null, and then `sources` are read
+    sources: tuple[SourceConfig, ...] = ()
+    splits: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")  # of `prepared`
+    uri: str = "work/demo-embeddings"  # where the embeddings go
+    unit_recordings: Positive = 256  # embedded by one task and written as one file; a stopped job goes on there
+    workers: Positive | None = None  # processes that embed; without it, one a GPU, or what the CPUs allow
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> EmbedConfig:
+        if (self.prepared is None) == (not self.sources):
+            raise ValueError("give either `prepared` or `sources` (with prepared=null), what is to be embedded")
+        return self
+
+
+class FoldsConfig(Section):
+    """Patient-wise, stratified cross-validation over all rows: `fold` is tested, the next one chooses."""
+
+    folds: Annotated[int, Field(ge=3)] = 5
+    fold: Annotated[int, Field(ge=0)] = 0
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> FoldsConfig:
+        if self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} is not one of {self.folds}, which count from 0")
+        return self
+
+
+class OwnTaskConfig(Section):
+    """A task over labels of one's own: these classes, or every label that enough recordings have."""
+
+    column: Literal["labels", "statements"] = "labels"
+    classes: tuple[str, ...] = ()
+    minimum: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _either(self) -> OwnTaskConfig:
+        if bool(self.classes) == (self.minimum > 0):
+            raise ValueError("give either `classes`, their names, or `minimum`, how many recordings a class must have")
+        return self
+
+
+class FinetuneOptimiser(OptimiserConfig):
+    """As in pretraining, with smaller steps for weights that are good already."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.75  # mode `all`: factor from each part to the one below
+
+
+class FinetuneTraining(TrainingConfig):
+    """As in pretraining, until validation no longer gets better."""
+
+    epochs: Positive = 30
+    patience: Positive | None = 8  # epochs without a better validation macro-AUROC, then it stops; None: never
+
+
+class FinetuneCheckpoint(Section):
+    """Checkpoints are written at the end of each epoch, and between if asked. The latest and the best are kept."""
+
+    every_steps: Positive | None = None
+
+    @property
+    def metric(self) -> str:
+        """What the best is chosen by."""
+        return "judged_by"
+
+    @property
+    def mode(self) -> Literal["max"]:
+        """Which end of `metric` is best."""
+        return "max"
+
+
+class FinetuneConfig(Section):
+    """`jobs/finetune.py`: a labelled prepared dataset and an encoder to predictions, figures and a report."""
+
+    name: str = "demo-finetune"
+    output: str = "work/runs"  # the run's folder is output/name
+    prepared: str = "work/demo-prepared"
+    encoder: str | None = "work/runs/demo/encoder"  # None: mode scratch only
+    mode: Literal["probe", "finetune", "all", "scratch"] = "finetune"
+    task: str = "challenge-26"  # a name of `physioclr.evaluation.tasks`, or `own`
+    own: OwnTaskConfig | None = None  # of task `own`
+    split: FoldsConfig | Literal["fixed"] = "fixed"
+    label_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0  # of the training patients
+    subset_seed: int = 0  # which patients those are; the same for every method
+    allow_overlap: bool = False  # of the encoder's training recordings with the test rows; stated in the result
+    model: ModelConfig = ModelConfig()  # of mode scratch without an encoder
+    dropout: Fraction = 0.1  # before the linear layer
+    optimiser: FinetuneOptimiser = FinetuneOptimiser()
+    training: FinetuneTraining = FinetuneTraining()
+    checkpoint: FinetuneCheckpoint = FinetuneCheckpoint()
+    resamples: Annotated[int, Field(ge=0)] = 1000  # of the patients, for the intervals
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _a_split(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "fixed":
+            raise ValueError("must be fixed, or folds such as {folds: 5, fold: 0, seed: 0}")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> FinetuneConfig:
+        if self.encoder is None and self.mode != "scratch":
+            raise ValueError(f"mode {self.mode} needs an encoder; give its URI, or mode=scratch")
+        if (self.task == "own") != (self.own is not None):
+            raise ValueError("task=own and the section `own` need each other; give both or neither")
+        training = self.training
+        parts = training.accumulate * training.workers
+        if training.batch_size % parts:
+            raise ValueError(
+                f"training.batch_size {training.batch_size} cannot be shared by {training.workers} workers in "
+                f"{training.accumulate} micro-batches; make it a multiple of {parts}"
+            )
+        return self

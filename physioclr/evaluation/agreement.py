@@ -1,0 +1,107 @@
+"""Two engines on the same segments, neither of them the truth: how far their beats and intervals agree.
+
+Bland & Altman 1986, doi:10.1016/S0140-6736(86)90837-8. Times are in ms from the start of a segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physioclr.evaluation.fiducials import Matches, pair
+
+Floats = NDArray[np.float64]
+
+# NeuroKit2 0.2.13 keeps no R peak in the first 300 ms (`mindelay` counts from the start of the signal), and its
+# threshold is a moving average over 750 ms: nearer to an end than half of that it is not what it is elsewhere.
+END_MS = 375.0
+SAME_COMPLEX_MS = 80.0  # two points of one QRS complex, such as R and S, are no farther apart
+
+REASONS = {
+    "start": f"in the first {END_MS:g} ms",
+    "end": f"in the last {END_MS:g} ms",
+    "place": f"another point of the same complex (within {SAME_COMPLEX_MS:g} ms)",
+    "seen": "no complex of the other; a beat in most single leads by NeuroKit2",
+    "unseen": "no complex of the other; no beat in most single leads by NeuroKit2",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Values minus reference over `count` pairs: Pearson `correlation`, `bias` (the mean), and `low` and `high`: 95 %
+    of differences lie between them if they are normally distributed. NaN for too few pairs, or if nothing varies."""
+
+    count: int
+    correlation: float
+    bias: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Beats:
+    """R peaks of one segment by both engines: `inside` without the parts at its ends where NeuroKit2 is not itself,
+    `all` with them; `reasons` counts the points of each that are no match, by word of `REASONS`."""
+
+    all: Matches
+    inside: Matches
+    only_values: dict[str, int]
+    only_reference: dict[str, int]
+
+
+def limits_of_agreement(values: Floats, reference: Floats) -> Limits:
+    """Over the pairs in which both are known."""
+    known = ~np.isnan(values) & ~np.isnan(reference)
+    one, other = values[known], reference[known]
+    difference = one - other
+    count, missing = len(difference), float("nan")
+    if count < 2:
+        return Limits(count, missing, float(difference.mean()) if count else missing, missing, missing)
+    varies = np.ptp(one) > 0 and np.ptp(other) > 0
+    correlation = float(np.corrcoef(one, other)[0, 1]) if varies else missing
+    bias, reach = float(difference.mean()), 1.96 * float(difference.std(ddof=1))
+    return Limits(count, correlation, bias, bias - reach, bias + reach)
+
+
+def compare_beats(
+    values: Floats, reference: Floats, duration: float, tolerance: float, leads_with: Callable[[float], int]
+) -> Beats:
+    """R peaks of one segment that lasts `duration`. `leads_with` says in how many of 12 leads, each taken alone, there
+    is a beat at a time; it is asked only where the engines' beats differ for no other reason."""
+    errors, only_values = pair(reference, values, tolerance)
+    truth = np.unique(reference)
+    missed = np.isnan(errors)
+    return Beats(
+        Matches(errors[~missed], int(missed.sum()), len(only_values)),
+        Matches(
+            errors[~missed & _inside(truth, duration)],
+            int((missed & _inside(truth, duration)).sum()),
+            int(_inside(only_values, duration).sum()),
+        ),
+        _reasons(only_values, reference, duration, leads_with),
+        _reasons(truth[missed], values, duration, leads_with),
+    )
+
+
+def _inside(times: Floats, duration: float) -> NDArray[np.bool_]:
+    return (times > END_MS) & (times < duration - END_MS)
+
+
+def _reasons(times: Floats, others: Floats, duration: float, leads_with: Callable[[float], int]) -> dict[str, int]:
+    counts = dict.fromkeys(REASONS, 0)
+    for time in times.tolist():
+        counts[_reason(time, others, duration, leads_with)] += 1
+    return counts
+
+
+def _reason(time: float, others: Floats, duration: float, leads_with: Callable[[float], int]) -> str:
+    if time <= END_MS:
+        return "start"
+    if time >= duration - END_MS:
+        return "end"
+    if len(others) and np.abs(others - time).min() <= SAME_COMPLEX_MS:
+        return "place"
+    return "seen" if leads_with(time) > 6 else "unseen"

@@ -1,0 +1,149 @@
+"""Peaks and bounds in the one signal that is measured, at 500 Hz, near where all leads together have the waves.
+
+Shapes: n segments, T samples, B beats, W samples of a window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physioclr.features.batched import windows
+from physioclr.features.batched.beats import Beats
+from physioclr.features.batched.joint import Waves, without_qrs
+from physioclr.features.batched.windows import Floats, Ints, around, average, highest, pick
+from physioclr.features.grouped import Grouped
+from physioclr.features.lead import STEP
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How a wave looks at 500 Hz, all in samples: chosen on LUDB, see docs/features.md.
+
+    `curve`: half its usual duration; `search`: how far its most bent point may be from where all leads have the wave,
+    and `refine`: its peak from there; `before`, `after`: how far it reaches from its peak; `steepest`: its flank.
+    """
+
+    curve: int
+    search: int
+    refine: int
+    before: int
+    after: int
+    steepest: int
+
+
+_SHAPES = {
+    "t": _Shape(curve=32, search=25, refine=12, before=70, after=55, steepest=50),
+    "p": _Shape(curve=22, search=15, refine=8, before=44, after=36, steepest=25),
+}
+_SMOOTH, _TIP_SMOOTH, _TIP = 13, 7, 12
+_STEADY = 0.5  # of a bound's distance from its peak: how far it is drawn towards the segment's median
+
+_MIDDLE = STEP // 2  # from a coarse sample's index to its middle
+_BEFORE, _AFTER = 80, 120  # about the middle of the QRS complex: where it begins and ends
+_QRS_SMOOTH = 7
+_JOINT = 0.5  # of QRS bounds: how far from this signal's own they are drawn towards those of all leads
+_WIDEN = 4  # at either side of the QRS complex: where the R peak may lie, and what is cut out with the complex
+_APART = 6  # at least, of an R peak from half way to the next beat: R peaks stay apart at 50 Hz as well
+_LEAST_R = 0.08  # of the complex's height, above the line from onset to offset: less is no R wave
+
+
+def measure_waves(signal_nT: Floats, beats: Beats, waves: Waves) -> tuple[Ints, dict[str, Floats]]:
+    """R peaks int64 [B] and the eight waves of `delineation.WAVES`, float64 [B], as samples at 500 Hz; NaN: none."""
+    onset, offset = _qrs_bounds(signal_nT, beats, waves)
+    found = {"qrs_onset": onset.astype(np.float64), "qrs_offset": offset.astype(np.float64)}
+    rest = without_qrs(signal_nT, beats.segment, onset, offset + _WIDEN)
+    smooth, tips = average(rest, _SMOOTH, times=2), average(rest, _TIP_SMOOTH)
+    for name, coarse in (("t", waves.t_peak), ("p", waves.p_peak)):
+        shape, there = _SHAPES[name], coarse >= 0
+        peak, sign = _extreme(smooth, beats, coarse * STEP + _MIDDLE, shape)
+        start = _bound(smooth, beats.segment, peak, sign, -1, shape.before, shape.steepest)
+        stop = _bound(smooth, beats.segment, peak, sign, 1, shape.after, shape.steepest)
+        found[f"{name}_onset"] = peak + _steady(start - peak, there, beats, len(rest))
+        found[f"{name}_peak"] = np.where(there, _tip(tips, beats.segment, peak, sign, _TIP), np.nan)
+        found[f"{name}_offset"] = peak + _steady(stop - peak, there, beats, len(rest))
+    return _r_peaks(signal_nT, beats, onset - _WIDEN, offset + _WIDEN), found
+
+
+def _qrs_bounds(signal: Floats, beats: Beats, waves: Waves) -> tuple[Ints, Ints]:
+    """Half way between the corners of this signal's activity and those of all leads'."""
+    slope = np.zeros_like(signal)
+    smooth = average(signal, _QRS_SMOOTH)
+    np.subtract(smooth[:, 2:], smooth[:, :-2], out=slope[:, 1:-1])
+    start = beats.at * STEP + _MIDDLE - _BEFORE
+    index, _ = around(start, _BEFORE + _AFTER, signal.shape[1])
+    onset, offset = windows.corners(np.sqrt(np.abs(slope[beats.segment[:, None], index])), _BEFORE)
+    last = signal.shape[1] - 1
+    return _mixed(start + onset, waves.qrs_onset, last), _mixed(start + offset, waves.qrs_offset, last)
+
+
+def _mixed(own: Ints, joint: Ints, last: int) -> Ints:
+    mixed = (1 - _JOINT) * own + _JOINT * (joint * STEP + _MIDDLE)
+    return np.clip(np.rint(mixed).astype(np.int64), 0, last)
+
+
+def _r_peaks(signal: Floats, beats: Beats, onset: Ints, offset: Ints) -> Ints:
+    """The highest point above the line from onset to offset, so that a raised ST segment is not it.
+
+    Where no point stands above that line there is no R wave: then the steepest fall is the beat's place. Either is
+    nearer to its own beat than to the next, or two beats that are close in noise would share one.
+    """
+    middle = beats.at * STEP + _MIDDLE
+    onset = np.maximum(onset, middle + _APART - (beats.rr_before * (STEP / 2)).astype(np.int64))
+    offset = np.minimum(offset, middle - _APART + (beats.rr_after * (STEP / 2)).astype(np.int64))
+    width = _BEFORE + _AFTER + 2 * _WIDEN
+    index, inside = around(onset, width, signal.shape[1])
+    values = signal[beats.segment[:, None], index]
+    length = np.minimum(offset - onset, width - 1)
+    first, last = values[:, :1], pick(values, length)[:, None]
+    column = np.arange(width)
+    above = values - (first + (last - first) * column / np.maximum(length, 1)[:, None])
+    allowed = inside & (column <= length[:, None])
+    best, up = highest(above, allowed)
+    _, down = highest(-above, allowed)
+    fall, _ = highest(-np.diff(values, axis=1), (allowed & inside)[:, 1:])
+    return np.clip(onset + np.where(up > _LEAST_R * (up + down), best, fall), 0, signal.shape[1] - 1)
+
+
+def _extreme(smooth: Floats, beats: Beats, near: Ints, shape: _Shape) -> tuple[Ints, Floats]:
+    """A wave's peak near a place, and its sign: where this beat and the segment's others are most bent, then the
+    highest or lowest point there."""
+    size, segment = smooth.shape[1], beats.segment
+    index, inside = around(near - shape.search, 2 * shape.search + 1, size)
+    bent = np.where(inside, windows.curvature(smooth, shape.curve)[segment[:, None], index], 0.0)
+    bent = bent + windows.mean_by_segment(bent, beats.is_first)[np.cumsum(beats.is_first) - 1]
+    column, _ = highest(np.abs(bent), inside)
+    sign = np.where(pick(bent, column) < 0, -1.0, 1.0)
+    return _tip(smooth, segment, np.clip(near - shape.search + column, 0, size - 1), sign, shape.refine), sign
+
+
+def _tip(signal: Floats, segment: Ints, near: Ints, sign: Floats, reach: int) -> Ints:
+    """The highest (sign 1) or lowest (-1) point within `reach` samples."""
+    index, inside = around(near - reach, 2 * reach + 1, signal.shape[1])
+    column, _ = highest(signal[segment[:, None], index] * sign[:, None], inside)
+    return near - reach + column
+
+
+def _bound(smooth: Floats, segment: Ints, peak: Ints, sign: Floats, side: int, reach: int, steepest: int) -> Ints:
+    """Onset (side -1) or offset (side 1) of a wave.
+
+    From the steepest point of the flank, the bound is where the trapezium under the rest of the flank is largest
+    (Vazquez-Seisdedos et al. 2011, doi:10.1186/1475-925X-10-43): no threshold, no tangent, hardly moved by noise.
+    """
+    column = np.arange(reach)
+    index = np.clip(peak[:, None] + side * column, 0, smooth.shape[1] - 1)
+    flank = smooth[segment[:, None], index] * sign[:, None]
+    steep = np.diff(flank, axis=1)[:, :steepest].argmin(axis=1)
+    level = pick(flank, steep)[:, None]
+    area = (level - flank) * (2 * (reach - 1) - column - steep[:, None])
+    best, _ = highest(area, column >= steep[:, None])
+    return np.asarray(pick(index, best))
+
+
+def _steady(distance: Ints, there: NDArray[np.bool_], beats: Beats, segments: int) -> Floats:
+    """A bound's distance from its peak, half way to the segment's median: within 5 s a wave's length changes little."""
+    known = np.where(there, distance, np.nan)
+    median = Grouped.of(known, beats.segment, segments).median()[beats.segment]
+    return np.rint((1 - _STEADY) * known + _STEADY * median)

@@ -1,0 +1,59 @@
+"""Rows of a prepared dataset that a stage works on: a split, or any rows of several, as if they were one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from physioclr.pipeline.dataset import PreparedDataset
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`rows` are ascending row numbers over `splits`, one behind the other; None is all of them.
+
+    The stage counts the selected rows from 0; these are its own row numbers, in `take` and in a `Plan`.
+    """
+
+    dataset: PreparedDataset
+    splits: tuple[str, ...]
+    rows: Rows | None = None
+
+    def __post_init__(self) -> None:
+        if self.rows is not None and (np.diff(self.rows) <= 0).any():
+            raise ValueError("the rows of a selection must be ascending, each once")
+
+    def __len__(self) -> int:
+        return sum(self.dataset.rows(split) for split in self.splits) if self.rows is None else len(self.rows)
+
+    def group_rows(self) -> Rows:
+        """How many selected rows lie in each row group, in order; groups without any are left out."""
+        groups = np.concatenate([self.dataset.group_rows(split) for split in self.splits])
+        if self.rows is None:
+            return groups
+        place = np.searchsorted(np.cumsum(groups), self.rows, side="right")
+        counts = np.bincount(place, minlength=len(groups))
+        return counts[counts > 0]
+
+    def take(self, rows: Rows, columns: Sequence[str]) -> pa.Table:
+        """The given selected rows in the given order, in one piece."""
+        wanted = rows if self.rows is None else self.rows[rows]
+        parts: list[pa.Table] = []
+        order: list[Rows] = []
+        start = 0
+        for split in self.splits:
+            count = self.dataset.rows(split)
+            places = np.flatnonzero((wanted >= start) & (wanted < start + count))
+            if len(places) or not parts:
+                parts.append(self.dataset.take(split, wanted[places] - start, columns))
+                order.append(places)
+            start += count
+        if len(parts) == 1:
+            return parts[0]
+        return pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(order)))).combine_chunks()

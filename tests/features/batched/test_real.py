@@ -1,0 +1,123 @@
+"""The engine on published recordings: `PHYSIOCLR_DATA` names a folder with `ludb`, `cinc2011-set-a` and `ptb-xl-z`."""
+
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+from sklearn.metrics import roc_auc_score
+
+from physioclr.config import SourceConfig
+from physioclr.ecg.leads import LEADS
+from physioclr.evaluation.fiducials import NONE, Matches, match
+from physioclr.features.columns import COLUMNS
+from physioclr.features.delineation import Delineation
+from physioclr.features.extract import FeatureExtractor
+from physioclr.sources.registry import open_source
+
+pytestmark = pytest.mark.real
+
+KINDS = ("p", "N", "t")  # the symbols at the peaks of P, QRS and T
+POINTS = (("p_onset", "p_peak", "p_offset"), ("qrs_onset", "r_peaks", "qrs_offset"), ("t_onset", "t_peak", "t_offset"))
+FLOOR = (0.94, 0.995, 0.975)  # F1 of P, QRS and T
+MS = 2.0  # a sample
+
+
+def archive(name: str) -> Path:
+    folder = Path(os.environ.get("PHYSIOCLR_DATA", "")) / name
+    if "PHYSIOCLR_DATA" not in os.environ or not folder.is_dir():
+        pytest.skip(f"PHYSIOCLR_DATA does not name a folder with {name}")
+    return folder
+
+
+def read(path: Path) -> np.ndarray:
+    """[12, T] in the order of `LEADS`."""
+    record = wfdb.rdrecord(str(path))
+    names = [name.lower() for name in record.sig_name]
+    return record.p_signal.T[[names.index(lead.lower()) for lead in LEADS]].astype(np.float32)
+
+
+def annotated(path: Path, lead: str) -> np.ndarray:
+    """A cardiologist's waves in one lead: rows of kind (0 P, 1 QRS, 2 T), onset, peak, offset in samples, or NaN."""
+    notes = wfdb.rdann(str(path), lead.lower())
+    marks = ["", *notes.symbol, ""]
+    places = [np.nan, *notes.sample, np.nan]
+    return np.array(
+        [
+            (
+                KINDS.index(mark),
+                places[i - 1] if marks[i - 1] == "(" else np.nan,
+                places[i],
+                places[i + 1] if marks[i + 1] == ")" else np.nan,
+            )
+            for i, mark in enumerate(marks)
+            if mark in KINDS
+        ],
+        dtype=np.float64,
+    )
+
+
+def compare(truth: np.ndarray, found: Delineation, tolerance: float) -> list[list[Matches]]:
+    span = float(np.nanmin(truth[:, 1:]) * MS), float(np.nanmax(truth[:, 1:]) * MS)
+    return [
+        [
+            match(truth[truth[:, 0] == kind, 1 + j] * MS, getattr(found, name).astype(np.float64) * MS, tolerance, span)
+            for j, name in enumerate(names)
+        ]
+        for kind, names in enumerate(POINTS)
+    ]
+
+
+def test_waves_are_where_cardiologists_have_them(engine: Callable) -> None:
+    """LUDB, all leads pooled, 150 ms: every onset, peak and offset, with the errors centred near zero."""
+    headers = sorted((archive("ludb") / "data").glob("*.hea"))
+    segments = np.stack([read(header.with_suffix("")) for header in headers])
+    total = [[NONE] * 3 for _ in KINDS]
+    for lead in LEADS:
+        delineation = engine(segments, lead=lead).delineation
+        for i, header in enumerate(headers):
+            found = compare(annotated(header.with_suffix(""), lead), delineation.of(i), 150.0)
+            total = [[a.merge(b) for a, b in zip(*rows, strict=True)] for rows in zip(total, found, strict=True)]
+    for kind, floor in enumerate(FLOOR):
+        for name, matches in zip(POINTS[kind], total[kind], strict=True):
+            assert matches.f1 >= floor, (name, matches.f1)
+            assert abs(matches.mean_error) < 10, name
+            assert matches.deviation < 32, name
+
+
+def test_quality_tells_what_experts_accept_from_what_they_do_not(engine: Callable) -> None:
+    folder = archive("cinc2011-set-a")
+    with (folder / "quality.csv").open(newline="") as file:
+        words = {row["record"]: row["quality"] for row in csv.DictReader(file) if row["quality"] != "indeterminate"}
+    assert len(words) > 900
+    quality, usable = [], []
+    for name in words:
+        halves = np.stack(np.split(read(folder / name), 2, axis=1))
+        seen = engine(halves, lead="pca")
+        quality.append(seen.quality.min())
+        usable.append("poor_quality" not in seen.delineation.status)
+    acceptable = np.array([word == "acceptable" for word in words.values()])
+    assert roc_auc_score(acceptable, quality) >= 0.92
+    assert np.mean(np.array(usable)[acceptable]) > 0.98
+    assert np.mean(np.array(usable)[~acceptable]) < 0.65
+
+
+def test_p_waves_are_absent_in_atrial_fibrillation_and_present_in_sinus_rhythm() -> None:
+    source = open_source(SourceConfig(kind="ptb-xl", uri=str(archive("ptb-xl-z")), name="ptb-xl-z"))
+    fibrillating = [ref for ref in source.list() if "AFIB" in ref.statements]
+    sinus = [ref for ref in source.list() if "SR" in ref.statements and "AFIB" not in ref.statements][:300]
+    assert len(fibrillating) > 50
+    column = [c.name for c in COLUMNS].index("p_absent")
+
+    def absent(refs: list) -> np.ndarray:
+        halves = FeatureExtractor()(np.stack([source.read(ref).signal for ref in refs]).astype(np.float32))
+        return np.array([half.features[column] for pair in halves for half in pair])
+
+    of_fibrillating, of_sinus = absent(fibrillating), absent(sinus)
+    assert np.mean(of_fibrillating > 0.5) > 0.85
+    assert np.nanmean(of_fibrillating) > 0.85
+    assert np.mean(of_sinus < 0.5) > 0.97
+    assert np.nanmean(of_sinus) < 0.05

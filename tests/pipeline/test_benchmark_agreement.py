@@ -1,0 +1,85 @@
+"""Both engines on demo recordings, in which beats are clear: they must agree away from the ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from physioclr.config import AgreementBenchmark
+from physioclr.errors import ConfigError, SourceError
+from physioclr.pipeline import benchmark_agreement
+from physioclr.pipeline.agreement_report import MEASURES
+from physioclr.pipeline.benchmark_agreement import agreement_benchmark, compare_engines
+from physioclr.pipeline.benchmark_recordings import read_recordings
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder: demo recordings are made in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_both_engines_agree_on_clear_beats(
+    here: Path, ray_here: None, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark_agreement, "RECORDINGS_IN_TASK", 5)
+    config = AgreementBenchmark(recordings=8, leads=("pca",), out=str(here / "out"))
+    figures = agreement_benchmark(config, console)
+    json.dumps(figures, allow_nan=False)
+    assert figures["recordings"] == 8
+    lead = figures["leads"]["pca"]
+    assert lead["halves"] == 16 == sum(lead["status"]["batched"].values()) == sum(lead["status"]["neurokit"].values())
+    assert lead["beats_away_from_the_ends"]["f1"] > 0.95
+    assert lead["beats"]["only_batched"] == sum(lead["only_batched"].values())
+    assert lead["beats"]["only_neurokit"] == sum(lead["only_neurokit"].values())
+    assert tuple(lead["measures"]) == tuple(MEASURES)
+    assert lead["measures"]["RR"]["correlation"] > 0.9
+    assert (here / "out" / "agreement-pca.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (here / "out" / "agreement-pca.svg").read_bytes()
+    page = (here / "out" / "report.html").read_text()
+    assert f"{lead['beats_away_from_the_ends']['f1']:.4f}" in page
+    assert "data:image/svg+xml" in page
+
+
+def test_a_half_is_compared_with_itself_and_with_no_other(here: Path, console: Console) -> None:
+    signals = read_recordings(AgreementBenchmark(recordings=3), console).signals
+    together = compare_engines(signals, "II", 20.0)
+    assert together.values.shape == (2, 6, 4)
+    for i in range(3):
+        alone = compare_engines(signals[i : i + 1], "II", 20.0)
+        np.testing.assert_array_equal(together.values[:, 2 * i : 2 * i + 2], alone.values)
+        assert together.statuses[2 * i : 2 * i + 2] == alone.statuses
+    rr, rate = together.values[..., 0], together.values[..., 1]
+    np.testing.assert_allclose(rr * rate, 60_000.0)
+
+
+def test_a_half_that_one_engine_cannot_measure_is_left_out(here: Path, console: Console) -> None:
+    signals = read_recordings(AgreementBenchmark(recordings=1), console).signals.copy()
+    signals[..., 2500:] = np.random.default_rng(0).integers(-900, 900, signals[..., 2500:].shape, dtype=np.int16)
+    seen = compare_engines(signals, "II", 20.0)
+    assert seen.statuses[0] == ("ok", "ok")
+    assert seen.statuses[1][0] == "poor_quality"
+    assert np.isnan(seen.values[:, 1]).all()
+    assert len(seen.beats) == 1
+
+
+def test_only_acceptable_recordings_are_taken(here: Path, console: Console) -> None:
+    config = AgreementBenchmark(recordings=3, quality_csv=str(here / "quality.csv"))
+    signals = read_recordings(config, console).signals
+    (here / "quality.csv").write_text("record,quality\nD00001,unacceptable\nD00003,acceptable\n")
+    np.testing.assert_array_equal(benchmark_agreement._signals(config, console), signals[2:])
+    (here / "quality.csv").write_text("record,quality\nX1,acceptable\n")
+    with pytest.raises(SourceError, match=r"calls none of the recordings .* 'acceptable'"):
+        benchmark_agreement._signals(config, console)
+
+
+def test_a_lead_that_does_not_exist_is_refused() -> None:
+    from physioclr import configfile
+
+    with pytest.raises(ConfigError, match="leads"):
+        configfile.load(AgreementBenchmark, None, ["leads=[II, V9]"])
