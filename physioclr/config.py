@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from physioclr.baselines.config import MethodConfig, PhysioCLRMethod
 from physioclr.ecg.leads import LEADS
 from physioclr.features.columns import STATISTIC_COLUMNS
 from physioclr.section import Fraction, Positive, Section
@@ -181,7 +182,8 @@ class PretrainConfig(Section):
     output: str = "work/runs"  # the run's folder is output/name
     dataset: PrepareConfig = PrepareConfig()
     model: ModelConfig = ModelConfig()
-    objective: ObjectiveConfig = ObjectiveConfig()
+    method: MethodConfig = PhysioCLRMethod()
+    objective: ObjectiveConfig = ObjectiveConfig()  # of method physioclr
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()

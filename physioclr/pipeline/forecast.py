@@ -7,13 +7,15 @@ from typing import Any
 from rich.console import Console
 
 from physioclr import storage
+from physioclr.baselines.registry import open_objective
+from physioclr.comparison import CompareConfig
 from physioclr.config import PrepareConfig, PretrainConfig
 from physioclr.downstream import EmbedConfig, FinetuneConfig
 from physioclr.encoder import load_encoder
 from physioclr.method.classifier import Classifier
 from physioclr.method.encoder import Encoder, parameter_count
-from physioclr.method.objective import PhysioCLR
 from physioclr.pipeline import run
+from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, cells
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.finetune import encoder_and_model, with_batches_that_fit
 from physioclr.pipeline.finetune_fit import make_plan as finetune_plan
@@ -67,7 +69,7 @@ def of_pretrain(config: PretrainConfig) -> dict[str, Any]:
     uri = run.run_uri(config)
     run.check_claim(config)
     facts: dict[str, Any] = {"run": uri, "finished": run.summary_of(uri) is not None}
-    facts["parameters"] = parameter_count(PhysioCLR(config.model, config.objective))
+    facts["parameters"] = parameter_count(open_objective(config.model, config.objective, config.method))
     facts["workers"] = config.training.workers
     facts["batch"] = f"{config.training.batch_size} recordings over all workers"
     if storage.exists(storage.join(config.dataset.uri, "manifest.json")) or not config.dataset.sources:
@@ -100,3 +102,62 @@ def of_finetune(config: FinetuneConfig) -> dict[str, Any]:
     facts["batch"] = f"{plan.batch_size} windows over {config.training.workers} workers"
     facts["steps"] = f"{plan.steps_per_epoch:,} an epoch, {plan.steps_per_epoch * plan.epochs:,} at most"
     return facts
+
+
+def of_compare(config: CompareConfig) -> dict[str, Any]:
+    """Cells, done and to do, and hours and money of those to do, as far as rates were measured or are stated."""
+    encoders, answers = cells(config)
+    made = [cell for cell in encoders if run.summary_of(cell.uri) is not None]
+    found = [cell for cell in answers if run.summary_of(cell.uri) is not None]
+    trained = [cell for cell in answers if cell.trained]
+    facts: dict[str, Any] = {
+        "comparison": storage.join(config.output, config.name),
+        "encoders": f"{len(encoders):,}, {len(made):,} of them done",
+        "answers": f"{len(answers):,}, {len(found):,} of them done; {len(trained):,} are trained, the others fitted",
+    }
+    left = [cell for cell in encoders if cell not in made and not cell.untrained]
+    samples = {
+        "pretraining": sum(cell.config.training.epochs * _recordings(config, cell) for cell in left),
+        "fine-tuning, at most": sum(_windows_at_most(config, cell) for cell in trained if cell not in found),
+    }
+    rates = {
+        "pretraining": _measured([cell for cell in made if not cell.untrained]) or config.cost.pretrain_rate,
+        "fine-tuning, at most": config.cost.finetune_rate,
+    }
+    hours = 0.0
+    for what, count in samples.items():
+        facts[what] = f"{count:,} recordings in all epochs"
+        rate = rates[what]
+        if not count:
+            continue
+        if rate is None:
+            facts[what] += "; how long is not known: give cost.pretrain_rate and cost.finetune_rate"
+            continue
+        hours += count / rate / 3600
+        facts[what] += f", {count / rate / 3600:,.1f} worker-hours at {rate:,.0f} a second"
+    if hours and config.cost.worker_hour is not None:
+        facts["cost"] = f"{hours * config.cost.worker_hour:,.0f} {config.cost.currency} for {hours:,.1f} worker-hours"
+    return facts
+
+
+def _recordings(config: CompareConfig, cell: EncoderCell) -> int:
+    """Training recordings of an encoder: those there are, or those stated. 0 while neither is known."""
+    uri = cell.config.dataset.uri
+    if storage.exists(storage.join(uri, "manifest.json")):
+        return PreparedDataset.open(uri).rows("train")
+    return config.cost.recordings or 0
+
+
+def _windows_at_most(config: CompareConfig, cell: AnswerCell) -> int:
+    """Windows of all epochs of a trained answer, if it does not stop early. 0 while the target is not prepared."""
+    if not storage.exists(storage.join(cell.config.prepared, "manifest.json")):
+        return 0
+    rows = PreparedDataset.open(cell.config.prepared).rows("train")
+    return int(cell.config.label_fraction * rows) * cell.config.training.epochs
+
+
+def _measured(made: list[EncoderCell]) -> float | None:
+    """Recordings a second of one worker, over the runs that are there."""
+    summaries = [run.summary_of(cell.uri) or {} for cell in made]
+    seconds = sum(one["seconds"] * cell.config.training.workers for one, cell in zip(summaries, made, strict=True))
+    return sum(one["samples_seen"] for one in summaries) / seconds if seconds else None

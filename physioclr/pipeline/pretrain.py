@@ -11,10 +11,10 @@ from ray.train import Checkpoint, CheckpointConfig, Result
 from rich.console import Console
 
 from physioclr import storage
+from physioclr.baselines.registry import open_objective
 from physioclr.config import PretrainConfig
 from physioclr.encoder import export_encoder
 from physioclr.errors import DatasetError
-from physioclr.method.objective import PhysioCLR
 from physioclr.method.sizes import resolve
 from physioclr.pipeline import cluster, run
 from physioclr.pipeline.dataset import PreparedDataset
@@ -68,15 +68,29 @@ def headline(summary: dict[str, Any]) -> dict[str, Any]:
         "recordings": f"{summary['found']:,} found = {summary['kept']:,} kept + {summary['rejected']:,} rejected",
         "trained on": f"{summary['training_recordings']:,} recordings, {summary['epochs']} epochs, "
         f"{summary['steps']:,} steps in {summary['seconds']:,.0f} s",
-        "loss of the last epoch": f"{last['loss']:.3f}: contrastive {last['contrastive']:.3f}, reconstruction "
-        f"{last['reconstruction_global']:.3f}, at the peaks {last['reconstruction_peak']:.3f}",
-        "positives and negatives of an anchor": f"{last['positives_mean']:.1f} and {last['negatives_mean']:.1f}",
+        **_losses(last),
         "feature pairs that share a label": against("pair_agreement", "pair_agreement_chance", "by chance"),
         "linear probe on validation, AUROC": against("probe_auroc", "probe_auroc_random", "untrained encoder"),
         "nearest is of the same patient": against("patient_retrieval", "patient_retrieval_chance", "by chance"),
         "encoder": summary["encoder"],
         "report": summary["report"],
     }
+
+
+def _losses(last: dict[str, Any]) -> dict[str, str]:
+    """The loss and, of methods that have them, its parts and its pairs."""
+    parts = {
+        "contrastive": "contrastive",
+        "reconstruction_global": "reconstruction",
+        "reconstruction_peak": "at the peaks",
+        "prediction": "masked prediction",
+    }
+    there = ", ".join(f"{name} {last[key]:.3f}" for key, name in parts.items() if last.get(key) is not None)
+    facts = {"loss of the last epoch": f"{last['loss']:.3f}" + (f": {there}" if there else "")}
+    if "positives_mean" in last:
+        pairs = f"{last['positives_mean']:.1f} and {last['negatives_mean']:.1f}"
+        facts["positives and negatives of an anchor"] = pairs
+    return facts
 
 
 def make_plan(config: PretrainConfig, dataset: PreparedDataset) -> Plan:
@@ -118,7 +132,7 @@ def _finish(
     with tempfile.TemporaryDirectory() as folder:
         checkpoint.to_directory(folder)
         state = load_checkpoint(Path(folder))
-    objective = PhysioCLR(config.model, config.objective)
+    objective = open_objective(config.model, config.objective, config.method)
     objective.load_state_dict(state["model"])
     export_encoder(
         objective.encoder, config.model, storage.join(uri, "encoder"), trained_on=_provenance(config, dataset)
@@ -170,5 +184,6 @@ def _provenance(config: PretrainConfig, dataset: PreparedDataset) -> dict[str, A
         "sources": [source["name"] or source["kind"] for source in made_with["sources"]],
         "training_recordings": dataset.rows("train"),
         "split": made_with["split"],
-        "objective": config.objective.model_dump(mode="json"),
+        "method": config.method.model_dump(mode="json"),
+        **({"objective": config.objective.model_dump(mode="json")} if config.method.name == "physioclr" else {}),
     }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from physioclr import storage
+from physioclr.baselines.registry import Objective
 from physioclr.config import PretrainConfig
 from physioclr.ecg.snomed import SCORED_CLASSES
 from physioclr.evaluation.tasks import choose_task, label_matrix
@@ -44,7 +45,7 @@ class Seen:
 
 
 def write_report(
-    config: PretrainConfig, run_uri: str, dataset: PreparedDataset, objective: PhysioCLR, summary: dict[str, Any]
+    config: PretrainConfig, run_uri: str, dataset: PreparedDataset, objective: Objective, summary: dict[str, Any]
 ) -> None:
     """Write `report.html` into the run's folder; `summary` is what its first table shows."""
     manifest = dataset.manifest
@@ -77,14 +78,16 @@ def write_report(
 
 
 @torch.inference_mode()
-def _look(dataset: PreparedDataset, objective: PhysioCLR, split: str) -> Seen:
+def _look(dataset: PreparedDataset, objective: Objective, split: str) -> Seen:
     table = dataset.head(split, RECORDINGS, (*COLUMNS_READ, "record_id", "labels", "statements"))
     numbers = np.arange(table.num_rows)
     device = torch.device("cpu")
     batch = to_segments(grain_of(table, numbers, numbers), reducer_tensors(dataset.reducer.tensors(), device), device)
     objective.eval()
     embedding_SW = torch.cat([objective.encoder.embed(part) for part in batch.signal_SLT.split(CHUNK)]).clone()
-    projected_SD = functional.normalize(objective.projection(embedding_SW), dim=1)
+    # in the space where PhysioCLR pulls and pushes; other methods have none, or another for each of their parts
+    compared = objective.projection(embedding_SW) if isinstance(objective, PhysioCLR) else embedding_SW
+    projected_SD = functional.normalize(compared, dim=1)
     return Seen(table, batch, embedding_SW, projected_SD)
 
 
@@ -95,7 +98,7 @@ def _choose_anchor(seen: Seen) -> int:
 
 
 @torch.inference_mode()
-def _anchor(seen: Seen, segment: int, objective: PhysioCLR) -> Anchor:
+def _anchor(seen: Seen, segment: int, objective: Objective) -> Anchor:
     signal_1LT = seen.batch.signal_SLT[segment : segment + 1]
     flat = np.array(seen.table["intervals"][segment // 2].as_py()[segment % 2], dtype=np.int64).reshape(-1, 3)
     return Anchor(
@@ -104,7 +107,9 @@ def _anchor(seen: Seen, segment: int, objective: PhysioCLR) -> Anchor:
         signal=signal_1LT[0].numpy(),
         intervals=flat[:, 1:],
         interval_kinds=flat[:, 0],
-        reconstruction=objective.decoder(objective.encoder(signal_1LT))[0].numpy(),
+        reconstruction=(
+            objective.decoder(objective.encoder(signal_1LT))[0].numpy() if isinstance(objective, PhysioCLR) else None
+        ),
     )
 
 

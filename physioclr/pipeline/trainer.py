@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from physioclr.baselines.registry import Objective, open_objective
 from physioclr.config import PretrainConfig
-from physioclr.method.objective import ObjectiveOutput, PhysioCLR
+from physioclr.method.objective import ObjectiveOutput
 from physioclr.pipeline.batches import reducer_tensors, to_segments
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.loop import Loop
@@ -41,7 +42,7 @@ def train_worker(settings: dict[str, Any]) -> None:
 class Worker(Loop):
     """One of the workers that pretrain."""
 
-    objective: PhysioCLR
+    objective: Objective
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -51,7 +52,7 @@ class Worker(Loop):
 
     def build(self) -> nn.Module:
         """The objective with its encoder."""
-        self.objective = PhysioCLR(self.config.model, self.config.objective)
+        self.objective = open_objective(self.config.model, self.config.objective, self.config.method)
         return self.objective
 
     def forward(self, grain: Grain, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,0 +1,153 @@
+"""The comparison: encoders, then answers, as many at once as the cluster holds, then one table of them all.
+
+A cell (`compare_cells.py`) that is done is not done again, in this comparison or another one beside it. A cell that
+fails is named with its reason, the others go on, and the same command tries it again.
+
+URI/summary.json, table.md, table.csv, report.html, config.yaml
+"""
+
+from __future__ import annotations
+
+import io
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ray
+from rich.console import Console
+
+from physioclr import configfile, storage
+from physioclr.comparison import CompareConfig
+from physioclr.config import TrainingConfig
+from physioclr.errors import RunError
+from physioclr.pipeline import cluster, run
+from physioclr.pipeline.cli import user_message
+from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, cells
+from physioclr.pipeline.compare_result import write_result
+from physioclr.pipeline.compare_work import answer, make_encoder
+from physioclr.pipeline.prepare import prepare
+from physioclr.pipeline.progress import Meter
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A cell that could not be done, and why."""
+
+    cell: str
+    reason: str
+
+
+def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
+    """Do what is missing of the comparison and write its table; returns its summary.
+
+    Raises a `UserError` when configuration, data, storage or cluster do not allow it, and `RunError` when no cell
+    could be done.
+    """
+    encoders, answers = cells(config)
+    cluster.connect()
+    at_once, cpus = _room(config)
+    for dataset in {each.dataset.uri: each.dataset for each in answers}.values():
+        prepare(dataset, console)
+    if any(not cell.untrained for cell in encoders):
+        prepare(config.pretrain.dataset, console)
+    uri = storage.join(config.output, config.name)
+    storage.write_text(storage.join(uri, "config.yaml"), configfile.dump(config))
+    console.print(f"{len(encoders)} encoders and {len(answers)} answers, {at_once} at once", highlight=False)
+    failed = _all(
+        "Encoders",
+        [(cell.config.name, _encoder_task(cell, answers, cpus)) for cell in encoders],
+        at_once,
+        console,
+    )
+    without = {one.cell for one in failed}
+    possible = [cell for cell in answers if cell.encoder is None or cell.encoder.config.name not in without]
+    failed += _all("Answers", [(cell.config.name, _answer_task(cell, cpus)) for cell in possible], at_once, console)
+    done = [cell for cell in answers if run.summary_of(cell.uri) is not None]
+    if not done:
+        raise RunError(f"No cell of the comparison could be done; the first failed so: {failed[0].reason}")
+    return write_result(config, uri, done, [(one.cell, one.reason) for one in failed], console)
+
+
+def _room(config: CompareConfig) -> tuple[int, float]:
+    """How many cells run at once, and the CPUs of each of their training workers."""
+    training = config.pretrain.training
+    there = cluster.resources()
+    gpus = there["GPU"] if training.device != "cpu" else 0.0
+    workers = max(training.workers, config.finetune.training.workers)
+    wanted = training.cpus_per_worker or 1.0
+    fit = gpus // workers if gpus >= workers else there["CPU"] // (workers * wanted)
+    at_once = config.parallel or max(int(fit), 1)
+    spare = there["CPU"] - 1.0  # for data
+    cpus = training.cpus_per_worker or min(spare / (at_once * workers), 8.0)
+    cpus = float(int(cpus)) if cpus >= 1 else cpus
+    if cpus <= 0 or cpus * workers * at_once > spare + 1e-9:
+        raise RunError(
+            f"{at_once} cells at once of {workers} workers with {cpus:g} CPUs leave none of the cluster's "
+            f"{there['CPU']:g} CPUs to read data; lower parallel or pretrain.training.workers, or add machines."
+        )
+    return at_once, cpus
+
+
+def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:
+    """Where the embeddings of this encoder are needed: by fitted answers."""
+    prepared = {each.config.prepared: each.embeddings for each in answers if each.encoder is cell and not each.trained}
+    placed = replace(cell, config=_with_cpus(cell.config, cpus))
+    return lambda: ray.get(_remote(_make_encoder).remote(placed, prepared))
+
+
+def _answer_task(cell: AnswerCell, cpus: float) -> Callable[[], None]:
+    placed = replace(cell, config=_with_cpus(cell.config, cpus))
+    return lambda: ray.get(_remote(_answer).remote(placed))
+
+
+def _with_cpus(config: Any, cpus: float) -> Any:
+    training: TrainingConfig = config.training.model_copy(update={"cpus_per_worker": cpus})
+    return config.model_copy(update={"training": training})
+
+
+def _remote(function: Callable[..., None]) -> Any:
+    """A task that drives a cell; the cell's own tasks and workers take the CPUs. Begun again if its machine is lost."""
+    return ray.remote(num_cpus=0, max_retries=3)(function)
+
+
+def _make_encoder(cell: EncoderCell, prepared: dict[str, str]) -> None:
+    cluster.quiet()
+    _logged(cell.uri, lambda console: make_encoder(cell, prepared, console))
+
+
+def _answer(cell: AnswerCell) -> None:
+    cluster.quiet()
+    _logged(cell.uri, lambda console: answer(cell, console))
+
+
+def _logged(uri: str, work: Callable[[Console], None]) -> None:
+    """What the cell says goes to `log.txt` in its folder."""
+    said = io.StringIO()
+    try:
+        work(Console(file=said, width=120))
+    finally:
+        storage.write_text(storage.join(uri, "log.txt"), said.getvalue())
+
+
+def _all(what: str, work: Sequence[tuple[str, Callable[[], None]]], at_once: int, console: Console) -> list[Failed]:
+    """Do all of it, some at once; what failed."""
+    failed: list[Failed] = []
+    if not work:
+        return failed
+    with ThreadPoolExecutor(at_once) as pool, Meter(what, len(work), "cells", console) as meter:
+        waiting = {pool.submit(do): name for name, do in work}
+        for future in as_completed(waiting):
+            error = future.exception()
+            if error is not None:
+                reason = user_message(error) or _last_line(error)
+                failed.append(Failed(waiting[future], reason))
+                console.print(f"{waiting[future]} failed: {reason}", highlight=False, markup=False)
+            meter.advance(1, f"{len(failed)} failed" if failed else "")
+    return failed
+
+
+def _last_line(error: BaseException) -> str:
+    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,139 @@
+"""What is done for one cell of a comparison. Everything it leaves is written whole, so a cell is done or not done."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from physioclr import storage
+from physioclr.baselines.minirocket import fit_minirocket
+from physioclr.baselines.tabular import fit_boosting, fit_logistic
+from physioclr.downstream import EmbedConfig
+from physioclr.ecg.record import FS
+from physioclr.encoder import export_encoder
+from physioclr.evaluation.probe import fit_probe
+from physioclr.method.encoder import Encoder
+from physioclr.method.views import decode
+from physioclr.pipeline import run
+from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell
+from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.embedding import embed_archive, read_embeddings
+from physioclr.pipeline.finetune import finetune, what_was_seen
+from physioclr.pipeline.finetune_result import SEGMENTS, write_predictions
+from physioclr.pipeline.labelled import Labelled, read_labelled
+from physioclr.pipeline.pretrain import pretrain
+from physioclr.pipeline.trained_on import SCHEMA, write_trained_on
+
+Floats = NDArray[np.float64]
+KEY = ("dataset", "record_id", "window")
+
+
+def make_encoder(cell: EncoderCell, prepared: dict[str, str], console: Console) -> None:
+    """The encoder, and the embeddings of the recordings in `prepared`: where they go, by the dataset's URI."""
+    if not cell.untrained:
+        pretrain(cell.config, console)
+    elif run.summary_of(cell.uri) is None:
+        run.claim(cell.config)
+        torch.manual_seed(cell.config.training.seed)
+        export_encoder(Encoder(cell.config.model), cell.config.model, cell.encoder, trained_on={"run": "untrained"})
+        write_trained_on(SCHEMA.empty_table(), cell.encoder)
+        run.write_summary(cell.uri, {"run": cell.config.name, "encoder": cell.encoder})
+    for uri, embeddings in prepared.items():
+        config = EmbedConfig(encoder=cell.encoder, prepared=uri, uri=embeddings, device=cell.config.training.device)
+        embed_archive(config, console)
+
+
+def answer(cell: AnswerCell, console: Console) -> None:
+    """Train or fit, and leave `predictions.parquet` and a summary."""
+    if run.summary_of(cell.uri) is not None:
+        return
+    if cell.trained:
+        finetune(cell.config, console)
+        return
+    started = time.perf_counter()
+    data = read_labelled(cell.config, PreparedDataset.open(cell.config.prepared))
+    seen = what_was_seen(cell.config, data, console)
+    scores, facts = _fitted(cell, data)
+    write_predictions(data, scores, storage.join(cell.uri, "predictions.parquet"))
+    summary = {
+        "run": cell.config.name,
+        "answer": cell.answer,
+        "task": data.task.name,
+        "classes": list(data.task.classes),
+        "data": data.counts(),
+        "overlap": seen.overlap,
+        "trained": facts,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    run.write_summary(cell.uri, json.loads(json.dumps(summary)))
+
+
+def _fitted(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """Scores [n, 2, C] of the validation and test rows, and what was chosen."""
+    if cell.answer == "minirocket":
+        return _minirocket(cell, data)
+    beside = 0
+    if cell.answer in ("logistic", "boosting"):
+        x = _features(data)
+    else:
+        x = _embeddings(cell, data)
+        if cell.answer == "probe+features":
+            features = _features(data)
+            x, beside = np.concatenate([x, features], axis=-1), features.shape[-1]
+    flat = {name: x[data.part(name)].reshape(-1, x.shape[-1]) for name in ("train", "validation", "test")}
+    y = {name: np.repeat(data.y[data.part(name)], SEGMENTS, axis=0) for name in ("train", "validation")}
+    parts = (flat["train"], y["train"], flat["validation"], y["validation"])
+    facts: dict[str, Any]
+    if cell.answer == "boosting":
+        trees = fit_boosting(*parts, seed=cell.config.training.seed)
+        scorer, facts = trees.scores, {"leaves": trees.leaves, "rounds": trees.rounds}
+    else:
+        probe = fit_logistic(*parts) if cell.answer == "logistic" else fit_probe(*parts, beside=beside)
+        facts = {"c": probe.c, "converged": probe.converged}
+        scorer = probe.scores
+        if beside:
+            facts["weight of the features"] = probe.beside_weight
+    shape = (-1, SEGMENTS, len(data.task.classes))
+    return {name: scorer(flat[name]).reshape(shape) for name in ("validation", "test")}, facts
+
+
+def _minirocket(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """Of whole windows: both halves get the same score."""
+
+    def signals(part: str) -> NDArray[np.float32]:
+        raw = data.selection(data.part(part)).take(np.arange(len(data.part(part))), ("signal",))["signal"].to_pylist()
+        stored = np.frombuffer(b"".join(raw), dtype="<i2").reshape(len(raw), 12, -1)
+        return np.asarray(decode(torch.from_numpy(stored.copy())).numpy())
+
+    seed = cell.config.training.seed
+    model = fit_minirocket(signals("train"), data.y[data.split.train], fs=FS, seed=seed)
+    scores = {
+        name: np.repeat(model.scores(signals(name))[:, None], SEGMENTS, axis=1) for name in ("validation", "test")
+    }
+    return scores, {"alphas": model.alphas.tolist()}
+
+
+def _features(data: Labelled) -> Floats:
+    """The 150 features of both halves: [n, 2, 150]."""
+    everyone = np.arange(len(data.rows))
+    values = data.selection(everyone).take(everyone, ("features",))["features"].to_pylist()
+    return np.array(values, dtype=np.float64).reshape(len(everyone), SEGMENTS, -1)
+
+
+def _embeddings(cell: AnswerCell, data: Labelled) -> Floats:
+    """Embeddings of both halves, [n, 2, width], found by dataset, recording and window."""
+    found: dict[tuple[Any, ...], int] = {}
+    parts = []
+    for table in read_embeddings(cell.embeddings, (*KEY, "embedding")):
+        parts.append(np.array(table["embedding"].to_pylist(), dtype=np.float64))
+        for key in zip(*(table[name].to_pylist() for name in KEY), strict=True):
+            found[key] = len(found)
+    wanted = zip(*(data.facts[name].to_pylist() for name in KEY), strict=True)
+    whole = np.concatenate(parts)[[found[key] for key in wanted]]
+    return np.asarray(whole.reshape(len(whole), SEGMENTS, -1))
