@@ -13,6 +13,13 @@ from __future__ import annotations
 
 import sys
 
+from physioclr.benchmarks.agreement import agreement_benchmark
+from physioclr.benchmarks.delineation import delineation_benchmark
+from physioclr.benchmarks.features import features_benchmark
+from physioclr.benchmarks.ingest import ingest_benchmark
+from physioclr.benchmarks.noise import noise_benchmark
+from physioclr.benchmarks.pairs import pairs_benchmark
+from physioclr.benchmarks.probe import probe_benchmark
 from physioclr.config import (
     AgreementBenchmark,
     DelineationBenchmark,
@@ -23,13 +30,6 @@ from physioclr.config import (
     ProbeBenchmark,
 )
 from physioclr.pipeline import cli
-from physioclr.pipeline.benchmark_agreement import agreement_benchmark
-from physioclr.pipeline.benchmark_delineation import delineation_benchmark
-from physioclr.pipeline.benchmark_features import features_benchmark
-from physioclr.pipeline.benchmark_ingest import ingest_benchmark
-from physioclr.pipeline.benchmark_noise import noise_benchmark
-from physioclr.pipeline.benchmark_pairs import pairs_benchmark
-from physioclr.pipeline.benchmark_probe import probe_benchmark
 
 BENCHMARKS: cli.Benchmarks = {
     "agreement": (AgreementBenchmark, agreement_benchmark),

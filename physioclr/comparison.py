@@ -44,6 +44,7 @@ class CostConfig(Section):
     """What `--dry-run` counts with where nothing has been measured yet. null: not known."""
 
     recordings: Positive | None = None  # training recordings, while the dataset is not prepared
+    target_recordings: Positive | None = None  # the same of a target
     pretrain_rate: AboveZero | None = None  # recordings a second of one worker; runs that are there are measured
     finetune_rate: AboveZero | None = None  # the same of fine-tuning
     worker_hour: NotNegative | None = None  # price of one worker's machine for an hour

@@ -252,11 +252,11 @@ class FeaturesBenchmark(RecordingsBenchmark):
     features: FeatureConfig = FeatureConfig()  # `engine` and `method` apart
     methods: tuple[Literal["prominence", "dwt", "cwt", "peak"], ...] = ("dwt", "prominence")  # NeuroKit2's, to compare
     batch: Positive = 32  # recordings that every engine is given in a round
-    rounds: Positive = 5  # of all engines in turn; each takes other recordings
+    rounds: Positive = 9  # of all engines in turn; each takes other recordings
     passes: Positive = 10  # of the fast engine over a round's recordings, so that a round lasts
     memory_batches: tuple[Positive, ...] = (1, 32, 256, 2048)  # recordings given at once, each in a process of its own
     workers: Annotated[int, Field(ge=1)] = 2  # Ray actors against one; 1: not measured
-    worker_recordings: Positive = 512  # that each actor is given in a round
+    worker_recordings: Positive = 2048  # for each actor in a round: seconds of work
     profile: bool = False  # what part of the time is what
 
 

@@ -17,11 +17,14 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
+from hypothesis import settings
 from rich.console import Console
 
 from physioclr.config import FeatureConfig, PrepareConfig, SourceConfig, SplitConfig
 
 ROOT = Path(__file__).parents[1]
+settings.register_profile("project", deadline=None)  # a busy machine is no reason to fail
+settings.load_profile("project")
 os.environ["RAY_ADDRESS"] = "local"  # never join a cluster that happens to run on this machine
 
 

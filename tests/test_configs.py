@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from physioclr import configfile
+from physioclr.comparison import CompareConfig
 from physioclr.config import PrepareConfig, PretrainConfig, SourceConfig
 from physioclr.downstream import EmbedConfig, FinetuneConfig
 
@@ -19,6 +20,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "pretrain": PretrainConfig,
     "embed": EmbedConfig,
     "finetune": FinetuneConfig,
+    "compare": CompareConfig,
 }
 KEY = re.compile(r"^\s*(?:- )?[a-z_0-9]+:(?:\s|$)")
 
@@ -72,6 +74,10 @@ def test_a_demo_is_the_embedded_default_and_sets_every_key(
     text = (CONFIGS / f"{demo}.yaml").read_text()
     written = {match.group().strip(" -:\n") for match in re.finditer(KEY.pattern, text, re.MULTILINE)}
     assert written == set().union(*map(names, keys))
+
+
+def test_the_comparison_demo_is_the_embedded_default() -> None:
+    assert load("compare_demo") == CompareConfig()
 
 
 def test_the_embedding_demo_is_the_embedded_default() -> None:

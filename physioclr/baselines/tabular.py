@@ -40,11 +40,12 @@ class Boosted:
     leaves: int
     rounds: int
     validation_auroc: float
+    known: NDArray[np.bool_]  # [d], features with a value in training: the trees see no others
 
     def scores(self, x: ArrayLike) -> NDArray[np.float64]:
         """Log-odds of each class, float64 [n, C]; 0 for a class without a model."""
         x_nd = np.asarray(x, dtype=np.float64)
-        return _staged(self.models, x_nd, [self.rounds])[0]
+        return _staged(self.models, x_nd[:, self.known], [self.rounds])[0]
 
 
 def fit_boosting(
@@ -68,6 +69,8 @@ def fit_boosting(
         raise ValueError("training and validation differ in columns; take both from the same features and task")
     if not leaves or not rounds:
         raise ValueError("the grid is empty; give at least one number of leaves and one of rounds")
+    known = np.asarray(~np.isnan(x_fit).all(axis=0))
+    x_fit, x_check = x_fit[:, known], x_check[:, known]
     stages = sorted(rounds)
     best: Boosted | None = None
     for size in sorted(leaves):
@@ -75,7 +78,7 @@ def fit_boosting(
         judged = [_macro(y_check, scores_nC) for scores_nC in _staged(models, x_check, stages)]
         place = int(np.nanargmax(judged)) if np.isfinite(judged).any() else (len(stages) - 1) // 2
         if best is None or judged[place] > best.validation_auroc:
-            best = Boosted(models, size, stages[place], judged[place])
+            best = Boosted(models, size, stages[place], judged[place], known)
     assert best is not None
     return best
 

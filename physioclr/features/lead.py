@@ -5,7 +5,7 @@ Shapes: n segments, L leads, T samples, t averages of 4 samples.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,22 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 
-def choose_lead(segments_nLT: NDArray[np.floating[Any]], lead: str, averages_nLt: Singles | None = None) -> Floats:
-    """The lead of this name, in its unit, or with `pca` the first component: float64 [n, T].
+class Averaged(Protocol):
+    """What the caller has already: averages without mains, and the same smoothed over 3 of them."""
 
-    `averages_nLt` are those of `averages(segments_nLT)`, where the caller has them already.
-    """
+    @property
+    def lines(self) -> Singles:
+        """[n, L, t]."""
+
+    @property
+    def smooth(self) -> Singles:
+        """[n, L, t]."""
+
+
+def choose_lead(segments_nLT: NDArray[np.floating[Any]], lead: str, known: Averaged | None = None) -> Floats:
+    """The lead of this name, in its unit, or with `pca` the first component: float64 [n, T]."""
     if lead == PRINCIPAL:
-        return first_component(segments_nLT, averages_nLt)
+        return first_component(segments_nLT, known)
     return segments_nLT[:, LEADS.index(lead)].astype(np.float64)
 
 
@@ -40,10 +49,8 @@ def averages(segments_nLT: NDArray[np.floating[Any]]) -> Singles:
     """
     size = segments_nLT.shape[-1] // STEP * STEP
     with np.errstate(invalid="ignore", over="ignore"):
-        total = segments_nLT[..., 0:size:STEP] + segments_nLT[..., 1:size:STEP]
-        total += segments_nLT[..., 2:size:STEP]
-        total += segments_nLT[..., 3:size:STEP]
-        total *= 1.0 / STEP
+        parted = segments_nLT[..., :size].reshape(*segments_nLT.shape[:-1], size // STEP, STEP)
+        total = parted @ np.full(STEP, 1.0 / STEP, dtype=segments_nLT.dtype)
         total -= total[..., :1].copy()
         lines = total.astype(np.float32, copy=False)
         extent = np.sqrt(np.einsum("nlt,nlt->nl", lines, lines))
@@ -53,17 +60,27 @@ def averages(segments_nLT: NDArray[np.floating[Any]]) -> Singles:
     return lines
 
 
-def first_component(segments_nLT: NDArray[np.floating[Any]], averages_nLt: Singles | None = None) -> Floats:
+def without_mains(lines: Singles) -> Singles:
+    """Each sample with half of its neighbours' mean: of mains at 50 Hz a tenth is left, at 60 Hz nothing."""
+    out = lines * np.float32(0.5)
+    neighbours = lines[..., :-2] + lines[..., 2:]
+    neighbours *= np.float32(0.25)
+    out[..., 1:-1] += neighbours
+    out[..., :1], out[..., -1:] = lines[..., :1], lines[..., -1:]
+    return out
+
+
+def first_component(segments_nLT: NDArray[np.floating[Any]], known: Averaged | None = None) -> Floats:
     """First principal component of each segment's leads after each is standardised: float64 [n, T], the QRS upwards.
 
     Standardising gives each lead one vote, in mV and in normalised units alike. A component has no sign of its own:
     skewness decides, because QRS complexes are the tall and rare part of an ECG. Its directions come from averages over
-    4 samples, without what is faster than 24 ms or slower than half a second: noise has no vote. Constant leads and
-    leads with missing samples are left out; without any other the component is zero. No segment depends on the others,
-    to the last bit.
+    4 samples, without mains and without what is faster than 24 ms or slower than half a second: noise has no vote.
+    Constant leads and leads with missing samples are left out; without any other the component is zero. No segment
+    depends on the others, to the last bit.
     """
-    lines_nLt = averages(segments_nLT) if averages_nLt is None else averages_nLt
-    fast_nLt = uniform_filter1d(lines_nLt, 3, axis=-1, mode="nearest")
+    lines_nLt = without_mains(averages(segments_nLT)) if known is None else known.lines
+    fast_nLt = uniform_filter1d(lines_nLt, 3, axis=-1, mode="nearest") if known is None else known.smooth
     centred_nLt = fast_nLt - uniform_filter1d(lines_nLt, _SECOND // 2 | 1, axis=-1, mode="nearest")
     products_nLL = (centred_nLt @ centred_nLt.swapaxes(1, 2)).astype(np.float64)
     deviation_nL = np.sqrt(np.diagonal(products_nLL, axis1=1, axis2=2) / max(lines_nLt.shape[2], 1))

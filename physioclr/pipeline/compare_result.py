@@ -69,7 +69,7 @@ def write_result(
 
 def headline(summary: dict[str, Any], console: Console) -> dict[str, Any]:
     """The table, printed, and the part of the summary that fits a glance."""
-    console.print(storage.read_text(summary["table"]), highlight=False, markup=False)
+    console.print(storage.read_text(summary["table"]), highlight=False, markup=False, soft_wrap=True)
     facts = {key: summary[key] for key in ("comparison", "answers")}
     facts |= {f"failed: {one['cell']}": one["reason"] for one in summary["failed"]}
     return facts | {key: summary[key] for key in ("table", "csv", "report")}

@@ -31,7 +31,7 @@ from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import REJECTED_SCHEMA, PreparedDataset, read_table, write_table
 from physioclr.pipeline.extract import ReadUnit
 from physioclr.pipeline.layout import Unit, units_of
-from physioclr.pipeline.prepare import EXTRACTORS_A_READER, READ_CPUS, plan_recordings
+from physioclr.pipeline.prepare import READ_CPUS, plan_recordings
 from physioclr.pipeline.progress import Meter
 
 MACHINE_KEYS = ("uri", "workers", "device")
@@ -141,7 +141,7 @@ def _stream(config: EmbedConfig, todo: Sequence[Unit]) -> Dataset:
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=READ_CPUS,
-        compute=TaskPoolStrategy(size=-(-workers // EXTRACTORS_A_READER)),
+        compute=TaskPoolStrategy(size=workers),
     )
     return tables.map_batches(
         EmbedUnit,

@@ -6,6 +6,7 @@ k-th slice of the plan, whatever the machines do. Training checks it at every st
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,11 +15,26 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 from ray.data import DataContext, Dataset, ExecutionOptions
+from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.train import DataConfig
 
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import COLUMNS_READ, grain_of, pack
 from physioclr.pipeline.selection import Selection
+
+PAUSE_SECONDS = 0.02
+
+
+class Unhurried(ExecutionCallback):
+    """Lets Ray Data's loop rest between its rounds.
+
+    While blocks wait for the training workers the loop has nothing to do, and does it as fast as it can: as much of a
+    core as a small encoder's training takes (docs/benchmarks.md). A round hands on all blocks that are wanted.
+    """
+
+    def on_execution_step(self, executor: Any) -> None:
+        """Called by Ray Data after each round."""
+        time.sleep(PAUSE_SECONDS)
 
 
 class ReadSpan:
@@ -42,6 +58,7 @@ def training_stream(selection: Selection, plan: Plan, start: int, grain: int) ->
     """The rest of the plan from position `start`, as a Ray dataset of packed grains."""
     context = DataContext.get_current().copy()
     context.target_max_block_size = 1  # so that every yielded row is a block of its own
+    context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Unhurried]
     spans = [{"start": first, "stop": last} for first, last in plan.spans(start, grain)]
     before = DataContext.get_current()
     DataContext._set_current(context)

@@ -116,9 +116,12 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
         "answers": f"{len(answers):,}, {len(found):,} of them done; {len(trained):,} are trained, the others fitted",
     }
     left = [cell for cell in encoders if cell not in made and not cell.untrained]
+    training = [cell for cell in trained if cell not in found]
     samples = {
-        "pretraining": sum(cell.config.training.epochs * _recordings(config, cell) for cell in left),
-        "fine-tuning, at most": sum(_windows_at_most(config, cell) for cell in trained if cell not in found),
+        "pretraining": sum(
+            cell.config.training.epochs * _recordings(cell.config.dataset.uri, config.cost.recordings) for cell in left
+        ),
+        "fine-tuning, at most": sum(_windows_at_most(config, cell) for cell in training),
     }
     rates = {
         "pretraining": _measured([cell for cell in made if not cell.untrained]) or config.cost.pretrain_rate,
@@ -129,6 +132,10 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
         facts[what] = f"{count:,} recordings in all epochs"
         rate = rates[what]
         if not count:
+            if left if what == "pretraining" else training:
+                facts[what] = (
+                    "how much is not known before it is prepared: give cost.recordings, cost.target_recordings"
+                )
             continue
         if rate is None:
             facts[what] += "; how long is not known: give cost.pretrain_rate and cost.finetune_rate"
@@ -140,19 +147,16 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
     return facts
 
 
-def _recordings(config: CompareConfig, cell: EncoderCell) -> int:
-    """Training recordings of an encoder: those there are, or those stated. 0 while neither is known."""
-    uri = cell.config.dataset.uri
+def _recordings(uri: str, stated: int | None) -> int:
+    """Training recordings at `uri`: those there are, or those stated. 0 while neither is known."""
     if storage.exists(storage.join(uri, "manifest.json")):
         return PreparedDataset.open(uri).rows("train")
-    return config.cost.recordings or 0
+    return stated or 0
 
 
 def _windows_at_most(config: CompareConfig, cell: AnswerCell) -> int:
-    """Windows of all epochs of a trained answer, if it does not stop early. 0 while the target is not prepared."""
-    if not storage.exists(storage.join(cell.config.prepared, "manifest.json")):
-        return 0
-    rows = PreparedDataset.open(cell.config.prepared).rows("train")
+    """Windows of all epochs of a trained answer, if it does not stop early."""
+    rows = _recordings(cell.config.prepared, config.cost.target_recordings)
     return int(cell.config.label_fraction * rows) * cell.config.training.epochs
 
 

@@ -39,9 +39,8 @@ from physioclr.sources.registry import open_source
 
 # What may differ between a dataset and the configuration that uses it, because no row depends on it.
 MACHINE_KEYS = ("uri", "workers", "unit_recordings")
-# A reader has several recordings in flight and keeps three extraction actors busy. It fits beside them on their CPUs;
-# more readers than that would mostly cost the start of their processes.
-READ_CPUS, EXTRACT_CPUS, EXTRACTORS_A_READER = 0.1, 0.9, 3
+# A reader beside each extraction actor, both on one CPU: reading takes about as long as measuring (docs/benchmarks.md).
+READ_CPUS, EXTRACT_CPUS = 0.1, 0.9
 
 
 def prepare(config: PrepareConfig, console: Console) -> PreparedDataset:
@@ -180,7 +179,7 @@ def unit_counts(config: PrepareConfig, todo: Sequence[Unit]) -> Any:
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=READ_CPUS,
-        compute=TaskPoolStrategy(size=-(-workers // EXTRACTORS_A_READER)),
+        compute=TaskPoolStrategy(size=workers),
     )
     extracted = read.map_batches(
         ExtractUnit,

@@ -62,6 +62,16 @@ def test_the_same_seed_gives_the_same_scores(boosted: Boosted) -> None:
     np.testing.assert_array_equal(again.scores(x), boosted.scores(x))
 
 
+def test_a_feature_that_nobody_in_training_has_says_nothing(boosted: Boosted) -> None:
+    (x, y), (x_val, y_val) = tables(300, 0), tables(200, 1)
+    x[:, 3] = np.nan
+    found = fit_boosting(x, y, x_val, y_val, leaves=(4,), rounds=(20,))
+    changed = x_val.copy()
+    changed[:, 3] = 100.0
+    np.testing.assert_array_equal(found.scores(changed), found.scores(x_val))
+    assert figures(found.scores(x_val), y_val)[0] > 0.95
+
+
 def test_a_class_with_one_outcome_gets_one_score() -> None:
     x, y = tables(60, 0)
     y[:, 1] = False

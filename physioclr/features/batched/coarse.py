@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
-from physioclr.features.batched.windows import Floats, Singles, average
-from physioclr.features.lead import averages
+from physioclr.features.batched.windows import Floats, Singles, average, median
+from physioclr.features.lead import averages, without_mains
 
 RATE = 125  # Hz
 
@@ -50,19 +50,20 @@ class Coarse:
 
 def coarse(segments_nLT: NDArray[np.floating[Any]]) -> Coarse:
     """Segments at 500 Hz, in any unit, to 125 Hz. Flat leads and leads with missing samples get no weight."""
-    lines = _without_mains(averages(segments_nLT))
+    lines = without_mains(averages(segments_nLT))
     smooth = average(lines, 3)
     height = _qrs_height(smooth, lines)
     level = typical_maximum(height)
     level = np.where(level > _LEAST * np.maximum(lines.max(axis=-1), -lines.min(axis=-1)), level, 0.0)
-    floor = np.median(height[..., ::_SPARSE], axis=-1)
+    floor = median(height[..., ::_SPARSE])
     faint = (level > 0) & (level < _FAINT * floor)
-    floor[faint] = np.median(height[faint], axis=-1)
+    floor[faint] = median(height[faint])
     with np.errstate(divide="ignore", invalid="ignore"):
         clearness = np.where(level > 0, level / floor, 0.0)
     weight = _weights(clearness)
     scale = np.where(level > 0, 1.0 / np.where(level > 0, level, 1.0), 0.0)
-    envelope = ((weight * scale)[..., None] * np.minimum(height, _TALLEST * level[..., None])).sum(axis=1)
+    np.minimum(height, (_TALLEST * level[..., None]).astype(np.float32), out=height)
+    envelope = ((weight * scale)[:, None, :] @ height)[:, 0]
     return Coarse(lines, smooth, clearness, weight * scale**2, envelope)
 
 
@@ -93,19 +94,12 @@ def local_maxima(lines: Floats, reach: int) -> NDArray[np.bool_]:
     return (lines > 0) & (lines > largest[..., :size]) & (lines >= largest[..., reach + 1 :])
 
 
-def _without_mains(lines: Singles) -> Singles:
-    """Each sample with half of its neighbours' mean: of mains at 50 Hz a tenth is left, at 60 Hz nothing."""
-    out = lines.copy()
-    out[..., 1:-1] *= np.float32(0.5)
-    out[..., 1:-1] += np.float32(0.25) * lines[..., :-2]
-    out[..., 1:-1] += np.float32(0.25) * lines[..., 2:]
-    return out
-
-
 def _qrs_height(smooth: Singles, lines: Singles) -> Singles:
     """Root mean square over 104 ms of the slope between 5 and 20 Hz or so."""
     band = smooth - average(lines, 13)
     power = np.zeros_like(band)
     np.subtract(band[..., 2:], band[..., :-2], out=power[..., 1:-1])
     power *= power
-    return np.sqrt(np.maximum(average(power, 13), np.float32(0.0)))  # a running sum can leave -1e-20
+    power = average(power, 13)
+    np.maximum(power, np.float32(0.0), out=power)  # a running sum can leave -1e-20
+    return np.sqrt(power, out=power)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from physioclr.features.batched import windows
 from physioclr.features.batched.beats import Beats
 from physioclr.features.batched.joint import Waves, without_qrs
-from physioclr.features.batched.windows import Floats, Ints, around, average, highest, pick
+from physioclr.features.batched.windows import Floats, Ints, Singles, average, cut, highest, inside, pick
 from physioclr.features.grouped import Grouped
 from physioclr.features.lead import STEP
 
@@ -50,7 +50,7 @@ _APART = 6  # at least, of an R peak from half way to the next beat: R peaks sta
 _LEAST_R = 0.08  # of the complex's height, above the line from onset to offset: less is no R wave
 
 
-def measure_waves(signal_nT: Floats, beats: Beats, waves: Waves) -> tuple[Ints, dict[str, Floats]]:
+def measure_waves(signal_nT: Singles, beats: Beats, waves: Waves) -> tuple[Ints, dict[str, Floats]]:
     """R peaks int64 [B] and the eight waves of `delineation.WAVES`, float64 [B], as samples at 500 Hz; NaN: none."""
     onset, offset = _qrs_bounds(signal_nT, beats, waves)
     found = {"qrs_onset": onset.astype(np.float64), "qrs_offset": offset.astype(np.float64)}
@@ -67,14 +67,14 @@ def measure_waves(signal_nT: Floats, beats: Beats, waves: Waves) -> tuple[Ints, 
     return _r_peaks(signal_nT, beats, onset - _WIDEN, offset + _WIDEN), found
 
 
-def _qrs_bounds(signal: Floats, beats: Beats, waves: Waves) -> tuple[Ints, Ints]:
+def _qrs_bounds(signal: Singles, beats: Beats, waves: Waves) -> tuple[Ints, Ints]:
     """Half way between the corners of this signal's activity and those of all leads'."""
     slope = np.zeros_like(signal)
     smooth = average(signal, _QRS_SMOOTH)
     np.subtract(smooth[:, 2:], smooth[:, :-2], out=slope[:, 1:-1])
     start = beats.at * STEP + _MIDDLE - _BEFORE
-    index, _ = around(start, _BEFORE + _AFTER, signal.shape[1])
-    onset, offset = windows.corners(np.sqrt(np.abs(slope[beats.segment[:, None], index])), _BEFORE)
+    activity = np.sqrt(np.abs(cut(slope, beats.segment, start, _BEFORE + _AFTER)))
+    onset, offset = windows.corners(activity, _BEFORE)
     last = signal.shape[1] - 1
     return _mixed(start + onset, waves.qrs_onset, last), _mixed(start + offset, waves.qrs_offset, last)
 
@@ -84,7 +84,7 @@ def _mixed(own: Ints, joint: Ints, last: int) -> Ints:
     return np.clip(np.rint(mixed).astype(np.int64), 0, last)
 
 
-def _r_peaks(signal: Floats, beats: Beats, onset: Ints, offset: Ints) -> Ints:
+def _r_peaks(signal: Singles, beats: Beats, onset: Ints, offset: Ints) -> Ints:
     """The highest point above the line from onset to offset, so that a raised ST segment is not it.
 
     Where no point stands above that line there is no R wave: then the steepest fall is the beat's place. Either is
@@ -94,52 +94,53 @@ def _r_peaks(signal: Floats, beats: Beats, onset: Ints, offset: Ints) -> Ints:
     onset = np.maximum(onset, middle + _APART - (beats.rr_before * (STEP / 2)).astype(np.int64))
     offset = np.minimum(offset, middle - _APART + (beats.rr_after * (STEP / 2)).astype(np.int64))
     width = _BEFORE + _AFTER + 2 * _WIDEN
-    index, inside = around(onset, width, signal.shape[1])
-    values = signal[beats.segment[:, None], index]
+    values = cut(signal, beats.segment, onset, width)
     length = np.minimum(offset - onset, width - 1)
     first, last = values[:, :1], pick(values, length)[:, None]
     column = np.arange(width)
-    above = values - (first + (last - first) * column / np.maximum(length, 1)[:, None])
-    allowed = inside & (column <= length[:, None])
+    slope = (last - first) / np.maximum(length, 1).astype(values.dtype)[:, None]
+    above = values - (first + slope * column.astype(values.dtype))
+    allowed = inside(onset, width, signal.shape[1]) & (column <= length[:, None])
     best, up = highest(above, allowed)
     _, down = highest(-above, allowed)
-    fall, _ = highest(-np.diff(values, axis=1), (allowed & inside)[:, 1:])
+    fall, _ = highest(-np.diff(values, axis=1), allowed[:, 1:])
     return np.clip(onset + np.where(up > _LEAST_R * (up + down), best, fall), 0, signal.shape[1] - 1)
 
 
-def _extreme(smooth: Floats, beats: Beats, near: Ints, shape: _Shape) -> tuple[Ints, Floats]:
+def _extreme(smooth: Singles, beats: Beats, near: Ints, shape: _Shape) -> tuple[Ints, Singles]:
     """A wave's peak near a place, and its sign: where this beat and the segment's others are most bent, then the
     highest or lowest point there."""
     size, segment = smooth.shape[1], beats.segment
-    index, inside = around(near - shape.search, 2 * shape.search + 1, size)
-    bent = np.where(inside, windows.curvature(smooth, shape.curve)[segment[:, None], index], 0.0)
+    start, width = near - shape.search, 2 * shape.search + 1
+    there = inside(start, width, size)
+    bent = np.where(there, cut(windows.curvature(smooth, shape.curve), segment, start, width), 0.0)
     bent = bent + windows.mean_by_segment(bent, beats.is_first)[np.cumsum(beats.is_first) - 1]
-    column, _ = highest(np.abs(bent), inside)
-    sign = np.where(pick(bent, column) < 0, -1.0, 1.0)
+    column, _ = highest(np.abs(bent), there)
+    sign = np.where(pick(bent, column) < 0, np.float32(-1.0), np.float32(1.0))
     return _tip(smooth, segment, np.clip(near - shape.search + column, 0, size - 1), sign, shape.refine), sign
 
 
-def _tip(signal: Floats, segment: Ints, near: Ints, sign: Floats, reach: int) -> Ints:
+def _tip(signal: Singles, segment: Ints, near: Ints, sign: Singles, reach: int) -> Ints:
     """The highest (sign 1) or lowest (-1) point within `reach` samples."""
-    index, inside = around(near - reach, 2 * reach + 1, signal.shape[1])
-    column, _ = highest(signal[segment[:, None], index] * sign[:, None], inside)
-    return near - reach + column
+    start, width = near - reach, 2 * reach + 1
+    values = cut(signal, segment, start, width) * sign[:, None]
+    column, _ = highest(values, inside(start, width, signal.shape[1]))
+    return start + column
 
 
-def _bound(smooth: Floats, segment: Ints, peak: Ints, sign: Floats, side: int, reach: int, steepest: int) -> Ints:
+def _bound(smooth: Singles, segment: Ints, peak: Ints, sign: Singles, side: int, reach: int, steepest: int) -> Ints:
     """Onset (side -1) or offset (side 1) of a wave.
 
     From the steepest point of the flank, the bound is where the trapezium under the rest of the flank is largest
     (Vazquez-Seisdedos et al. 2011, doi:10.1186/1475-925X-10-43): no threshold, no tangent, hardly moved by noise.
     """
     column = np.arange(reach)
-    index = np.clip(peak[:, None] + side * column, 0, smooth.shape[1] - 1)
-    flank = smooth[segment[:, None], index] * sign[:, None]
+    flank = cut(smooth, segment, peak if side > 0 else peak - reach + 1, reach)[:, ::side] * sign[:, None]
     steep = np.diff(flank, axis=1)[:, :steepest].argmin(axis=1)
     level = pick(flank, steep)[:, None]
-    area = (level - flank) * (2 * (reach - 1) - column - steep[:, None])
+    area = (level - flank) * (2 * (reach - 1) - column - steep[:, None]).astype(flank.dtype)
     best, _ = highest(area, column >= steep[:, None])
-    return np.asarray(pick(index, best))
+    return np.clip(peak + side * best, 0, smooth.shape[1] - 1)
 
 
 def _steady(distance: Ints, there: NDArray[np.bool_], beats: Beats, segments: int) -> Floats:

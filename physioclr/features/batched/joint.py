@@ -17,11 +17,12 @@ from physioclr.features.batched.windows import (
     Ints,
     Line,
     Singles,
-    around,
     average,
     corners,
     curvature,
+    cut,
     highest,
+    inside,
     mean_by_segment,
     sum_by_segment,
 )
@@ -60,8 +61,8 @@ def find_waves(found: Coarse, beats: Beats) -> Waves:
     onset, offset = _qrs_bounds(found, beats)
     rest = without_qrs(found.lines, beats.segment, onset - _QRS_MARGIN[0], offset + _QRS_MARGIN[1])
     rest = average(rest, _SMOOTH)
-    scale = np.sqrt(found.gain).astype(np.float32)[..., None]
-    t_curve, p_curve = (_zero_ended(curvature(rest, reach) * scale) for reach in (_T_REACH, _P_REACH))
+    rest *= np.sqrt(found.gain).astype(np.float32)[..., None]
+    t_curve, p_curve = (_zero_ended(curvature(rest, reach)) for reach in (_T_REACH, _P_REACH))
     t_peak = _t_peaks(t_curve, beats, offset)
     p_energy = _energy(p_curve)
     p_peak = _p_peaks(p_curve, p_energy, beats, onset, t_peak)
@@ -95,9 +96,9 @@ def _qrs_bounds(found: Coarse, beats: Beats) -> tuple[Ints, Ints]:
     np.sqrt(slope, out=slope)
     slope *= np.sqrt(np.sqrt(found.gain)).astype(np.float32)[..., None]
     activity = slope.sum(axis=1).astype(np.float64)
-    index, _ = around(beats.at - _QRS_BEFORE, _QRS_BEFORE + _QRS_AFTER, activity.shape[1])
-    onset, offset = corners(activity[beats.segment[:, None], index], _QRS_BEFORE)
-    return beats.at - _QRS_BEFORE + onset, beats.at - _QRS_BEFORE + offset
+    start = beats.at - _QRS_BEFORE
+    onset, offset = corners(cut(activity, beats.segment, start, _QRS_BEFORE + _QRS_AFTER), _QRS_BEFORE)
+    return start + onset, start + offset
 
 
 def _zero_ended(curve: Singles) -> Singles:
@@ -118,15 +119,14 @@ def _search(curve: Singles, energy: Singles, beats: Beats, base: Ints, start: In
     the energy of the beat's own curvature and that of the mean over the segment's beats: one disturbed beat follows
     the others.
     """
-    index, inside = around(base, width, curve.shape[2])
-    mean = mean_by_segment(curve[beats.segment[:, None], :, index], beats.is_first)
-    shared = (mean * mean).sum(axis=2)[np.cumsum(beats.is_first) - 1]
+    mean = mean_by_segment(cut(curve, beats.segment, base, width), beats.is_first)
+    shared = (mean * mean).sum(axis=1)[np.cumsum(beats.is_first) - 1]
     place = base[:, None] + np.arange(width)
-    allowed = inside & (place >= start[:, None]) & (place <= stop[:, None])
-    column, value = highest(energy[beats.segment[:, None], index] + shared, allowed)
+    allowed = inside(base, width, curve.shape[2]) & (place >= start[:, None]) & (place <= stop[:, None])
+    column, value = highest(cut(energy, beats.segment, base, width) + shared, allowed)
     at = base + column
-    cut = (at < _EDGE) | (at >= curve.shape[2] - _EDGE)
-    return np.where((value > 0) & ~cut, at, -1)
+    is_cut = (at < _EDGE) | (at >= curve.shape[2] - _EDGE)
+    return np.where((value > 0) & ~is_cut, at, -1)
 
 
 def _t_peaks(curve: Singles, beats: Beats, qrs_offset: Ints) -> Ints:
@@ -158,8 +158,7 @@ def _p_present(curve: Singles, energy: Singles, beats: Beats, p_peak: Ints) -> N
 
 def _likeness(curve: Singles, beats: Beats, start: Ints, width: int) -> Floats:
     """Correlation of each beat's window with the sum of the segment's others, over all leads: [B], NaN if alone."""
-    index, _ = around(start, width, curve.shape[2])
-    windows = curve[beats.segment[:, None], :, index].reshape(len(start), width * curve.shape[1])
+    windows = cut(curve, beats.segment, start, width).reshape(len(start), width * curve.shape[1])
     length = np.sqrt((windows * windows).sum(axis=1))
     windows /= np.where(length > 0, length, 1.0)[:, None]  # or one large disturbed beat speaks for all others
     others = sum_by_segment(windows, beats.is_first)[np.cumsum(beats.is_first) - 1] - windows

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from physioclr.features.batched.beats import Beats
 from physioclr.features.batched.coarse import RATE, Coarse
-from physioclr.features.batched.windows import Floats, around, mean_by_segment, sum_by_segment
+from physioclr.features.batched.windows import Floats, cut, mean_by_segment, sum_by_segment
 
 _BEFORE, _WIDTH, _EVERY = round(0.200 * RATE), round(0.500 * RATE), 2  # of the window compared from beat to beat
 _CLEAR = 20.0  # times what lies between them: QRS complexes of a clean lead stand out at least so much
@@ -43,13 +43,12 @@ def _repeating(found: Coarse, beats: Beats) -> Floats:
     share = np.zeros(found.gain.shape)
     if not len(beats.at):
         return share
-    index, _ = around(beats.at - _BEFORE, _WIDTH, found.smooth.shape[2])
-    windows = found.smooth[beats.segment[:, None], :, index[:, ::_EVERY]]  # [B, W, L]
-    windows -= windows.mean(axis=1, keepdims=True)
+    windows = cut(found.smooth, beats.segment, beats.at - _BEFORE, _WIDTH)[..., ::_EVERY]  # [B, L, W]
+    windows = windows - windows.mean(axis=-1, keepdims=True)
     number = np.cumsum(beats.is_first) - 1
     own = windows - mean_by_segment(windows, beats.is_first)[number]
-    whole = sum_by_segment((windows * windows).sum(axis=1), beats.is_first)
-    rest = sum_by_segment((own * own).sum(axis=1), beats.is_first)
+    whole = sum_by_segment((windows * windows).sum(axis=-1), beats.is_first)
+    rest = sum_by_segment((own * own).sum(axis=-1), beats.is_first)
     count = np.bincount(number)[:, None]
     known = (whole > 0) & (count > 1)
     # the mean of c beats takes 1/c of what does not repeat with it

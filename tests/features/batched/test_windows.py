@@ -53,14 +53,24 @@ def test_curvature_does_not_see_level_and_slope_and_keeps_precision() -> None:
     assert found.dtype == np.float32
 
 
-@given(st.lists(st.integers(-30, 60), max_size=5), st.integers(1, 30), st.integers(1, 40))
-def test_around(starts: list[int], width: int, size: int) -> None:
-    index, inside = windows.around(np.array(starts, dtype=np.int64), width, size)
-    assert index.shape == inside.shape == (len(starts), width)
-    for row, start in enumerate(starts):
+@given(SEEDS, st.integers(1, 30))
+def test_median(seed: int, size: int) -> None:
+    made = lines(seed, 3, 2, size)
+    np.testing.assert_array_equal(windows.median(made), np.median(made, axis=-1))
+
+
+@given(st.lists(st.integers(-30, 60), max_size=5), st.integers(1, 30), st.integers(1, 40), st.booleans())
+def test_windows_are_cut_with_the_ends_held(starts: list[int], width: int, size: int, several: bool) -> None:
+    made = lines(len(starts), 3, 2, size) if several else lines(len(starts), 3, size)
+    start, segment = np.array(starts, dtype=np.int64), np.arange(len(starts)) % 3
+    found, inside = windows.cut(made, segment, start, width), windows.inside(start, width, size)
+    assert found.shape == (len(starts), *made.shape[1:-1], width)
+    assert inside.shape == (len(starts), width)
+    for row in range(len(starts)):
         for column in range(width):
-            place = start + column
-            assert index[row, column] == min(max(place, 0), size - 1)
+            place = starts[row] + column
+            held = made[segment[row], ..., min(max(place, 0), size - 1)]
+            np.testing.assert_array_equal(found[row, ..., column], held)
             assert inside[row, column] == (0 <= place < size)
 
 

@@ -12,6 +12,12 @@ import pytest
 from rich.console import Console
 
 from physioclr import configfile
+from physioclr.benchmarks import recordings
+from physioclr.benchmarks.features import features_benchmark
+from physioclr.benchmarks.noise import noise_benchmark
+from physioclr.benchmarks.pairs import pairs_benchmark
+from physioclr.benchmarks.profile import STAGES, stage_shares
+from physioclr.benchmarks.recordings import measure_all, measure_once, read_recordings, source_of
 from physioclr.config import (
     FeatureConfig,
     FeaturesBenchmark,
@@ -22,12 +28,6 @@ from physioclr.config import (
 )
 from physioclr.errors import ConfigError, SourceError
 from physioclr.features.extract import FeatureExtractor
-from physioclr.pipeline import benchmark_recordings
-from physioclr.pipeline.benchmark_features import features_benchmark
-from physioclr.pipeline.benchmark_noise import noise_benchmark
-from physioclr.pipeline.benchmark_pairs import pairs_benchmark
-from physioclr.pipeline.benchmark_profile import STAGES, stage_shares
-from physioclr.pipeline.benchmark_recordings import measure_all, measure_once, read_recordings, source_of
 from physioclr.pipeline.run import with_absolute_uris
 from physioclr.sources.demo.source import DemoSource, record_uri
 
@@ -81,7 +81,7 @@ def test_recordings_that_cannot_be_used_are_counted(data: str, tmp_path: Path, c
 def test_measured_in_parts_is_the_same(data: str, monkeypatch: pytest.MonkeyPatch, console: Console) -> None:
     signals = read_recordings(RecordingsBenchmark(data=data, recordings=5), console).signals
     whole = FeatureExtractor()(signals)
-    monkeypatch.setattr(benchmark_recordings, "RECORDINGS_AT_ONCE", 2)
+    monkeypatch.setattr(recordings, "RECORDINGS_AT_ONCE", 2)
     found = measure_all(FeatureConfig(), signals)
     np.testing.assert_array_equal(found.features, [half.features for pair in whole for half in pair])
     np.testing.assert_array_equal(found.quality, [half.quality for pair in whole for half in pair])
@@ -98,7 +98,7 @@ def test_features_are_kept_for_the_same_signals_and_lead(
         made.append(config.lead)
         return FeatureExtractor(config)
 
-    monkeypatch.setattr(benchmark_recordings, "FeatureExtractor", counted)
+    monkeypatch.setattr(recordings, "FeatureExtractor", counted)
     again = measure_once(FeatureConfig(lead="II", components=7), signals, str(tmp_path), console)
     np.testing.assert_array_equal(again.features, first.features)
     assert made == []

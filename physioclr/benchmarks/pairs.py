@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from physioclr import storage
+from physioclr.benchmarks.recordings import Measured, Recordings, measure_once, number, read_recordings
 from physioclr.config import FeatureConfig, PairsBenchmark
 from physioclr.ecg.leads import LEADS
 from physioclr.errors import ConfigError
@@ -19,7 +20,6 @@ from physioclr.evaluation.pair_choice import RHYTHM, RHYTHMS, Judged, LabelledSe
 from physioclr.evaluation.pair_similarity import mean_known
 from physioclr.evaluation.tasks import choose_task, label_matrix
 from physioclr.features.lead import PRINCIPAL
-from physioclr.pipeline.benchmark_recordings import Measured, Recordings, measure_once, number, read_recordings
 from physioclr.pipeline.progress import Meter
 from physioclr.report.benchmarks import draw_pairs, png
 

@@ -11,6 +11,8 @@ import ray
 from numpy.typing import NDArray
 from rich.console import Console
 
+from physioclr.benchmarks.annotated import AnnotatedRecordings, read_annotated
+from physioclr.benchmarks.delineation_tables import BATCHED, print_tables
 from physioclr.config import DelineationBenchmark, FeatureConfig
 from physioclr.ecg.leads import LEADS
 from physioclr.ecg.record import FS
@@ -18,8 +20,6 @@ from physioclr.evaluation import waves
 from physioclr.evaluation.waves import POINTS, Points, Scores
 from physioclr.features.batched.engine import BatchedEngine
 from physioclr.pipeline import cluster
-from physioclr.pipeline.annotated import AnnotatedRecordings, read_annotated
-from physioclr.pipeline.delineation_tables import BATCHED, print_tables
 from physioclr.pipeline.finish import in_parallel
 from physioclr.pipeline.progress import Meter
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from physioclr.benchmarks import agreement
+from physioclr.benchmarks.agreement import agreement_benchmark, compare_engines
+from physioclr.benchmarks.agreement_report import MEASURES
+from physioclr.benchmarks.recordings import read_recordings
 from physioclr.config import AgreementBenchmark
 from physioclr.errors import ConfigError, SourceError
-from physioclr.pipeline import benchmark_agreement
-from physioclr.pipeline.agreement_report import MEASURES
-from physioclr.pipeline.benchmark_agreement import agreement_benchmark, compare_engines
-from physioclr.pipeline.benchmark_recordings import read_recordings
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_both_engines_agree_on_clear_beats(
     here: Path, ray_here: None, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(benchmark_agreement, "RECORDINGS_IN_TASK", 5)
+    monkeypatch.setattr(agreement, "RECORDINGS_IN_TASK", 5)
     config = AgreementBenchmark(recordings=8, leads=("pca",), out=str(here / "out"))
     figures = agreement_benchmark(config, console)
     json.dumps(figures, allow_nan=False)
@@ -72,10 +72,10 @@ def test_only_acceptable_recordings_are_taken(here: Path, console: Console) -> N
     config = AgreementBenchmark(recordings=3, quality_csv=str(here / "quality.csv"))
     signals = read_recordings(config, console).signals
     (here / "quality.csv").write_text("record,quality\nD00001,unacceptable\nD00003,acceptable\n")
-    np.testing.assert_array_equal(benchmark_agreement._signals(config, console), signals[2:])
+    np.testing.assert_array_equal(agreement._signals(config, console), signals[2:])
     (here / "quality.csv").write_text("record,quality\nX1,acceptable\n")
     with pytest.raises(SourceError, match=r"calls none of the recordings .* 'acceptable'"):
-        benchmark_agreement._signals(config, console)
+        agreement._signals(config, console)
 
 
 def test_a_lead_that_does_not_exist_is_refused() -> None:

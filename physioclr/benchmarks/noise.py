@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from physioclr import storage
+from physioclr.benchmarks.recordings import Measured, Recordings, measure_all, name_of, number, read_recordings
 from physioclr.config import FeatureConfig, NoiseBenchmark
 from physioclr.ecg.record import INT16_PER_UNIT
 from physioclr.errors import SourceError
 from physioclr.evaluation.noise import add_noise, make_noise
 from physioclr.evaluation.pair_noise import column_groups, kept_pairs, pair_matrix, shift, with_group
 from physioclr.features.reducer import Reducer
-from physioclr.pipeline.benchmark_recordings import Measured, Recordings, measure_all, name_of, number, read_recordings
 from physioclr.pipeline.progress import Meter
 from physioclr.report.benchmarks import draw_noise, png
 

@@ -1,4 +1,4 @@
-"""What `benchmark_agreement` found, as tables on the console, pictures, and a page of both."""
+"""What `agreement.py` found, as tables on the console, pictures, and a page of both."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ import ray
 from numpy.typing import NDArray
 from rich.console import Console
 
+from physioclr.benchmarks.agreement_report import MEASURES, show
+from physioclr.benchmarks.recordings import read_recordings, source_of
 from physioclr.config import AgreementBenchmark, FeatureConfig
 from physioclr.ecg.record import FS, INT16_PER_UNIT, SEGMENT_SAMPLES
 from physioclr.errors import SourceError
@@ -26,8 +28,6 @@ from physioclr.features.columns import COLUMNS
 from physioclr.features.delineation import USABLE, Delineation
 from physioclr.features.measures import measure
 from physioclr.pipeline import cluster
-from physioclr.pipeline.agreement_report import MEASURES, show
-from physioclr.pipeline.benchmark_recordings import read_recordings, source_of
 from physioclr.pipeline.finish import in_parallel
 from physioclr.pipeline.progress import Meter
 from physioclr.sources.tables import read_table

@@ -10,6 +10,8 @@ import wfdb
 from numpy.typing import NDArray
 from rich.console import Console
 
+from physioclr.benchmarks.annotated import read_annotated
+from physioclr.benchmarks.delineation import BATCHED, delineation_benchmark
 from physioclr.config import DelineationBenchmark, FeatureConfig, SourceConfig
 from physioclr.ecg.leads import LEADS
 from physioclr.ecg.standardise import standardise
@@ -17,8 +19,6 @@ from physioclr.errors import SourceError
 from physioclr.evaluation.waves import POINTS
 from physioclr.features.batched.engine import BatchedEngine
 from physioclr.features.delineation import Delineation
-from physioclr.pipeline.annotated import read_annotated
-from physioclr.pipeline.benchmark_delineation import BATCHED, delineation_benchmark
 from physioclr.sources.demo.source import DemoSource
 
 LATE = 5  # samples: 10 ms

@@ -19,20 +19,23 @@ import numpy as np
 import ray
 import torch
 from numpy.typing import NDArray
+from ray.util import ActorPool
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 import physioclr
+from physioclr.benchmarks import footprint
+from physioclr.benchmarks.profile import stage_shares
+from physioclr.benchmarks.recordings import RECORDINGS_AT_ONCE, name_of, read_recordings
+from physioclr.benchmarks.worker import FeatureWorker
 from physioclr.config import FeatureConfig, FeaturesBenchmark
 from physioclr.features.extract import FeatureExtractor
-from physioclr.pipeline import benchmark_footprint, cluster
-from physioclr.pipeline.benchmark_profile import stage_shares
-from physioclr.pipeline.benchmark_recordings import RECORDINGS_AT_ONCE, name_of, read_recordings
-from physioclr.pipeline.benchmark_worker import FeatureWorker
+from physioclr.pipeline import cluster
 from physioclr.pipeline.progress import Meter
 
 BATCHED = "batched"
+PIECE = 128  # recordings that an actor is given at once
 Signals = NDArray[np.int16]
 Figures = dict[str, Any]
 
@@ -99,7 +102,7 @@ def _memory(config: FeaturesBenchmark, batched: FeatureConfig, signals: Signals)
         file = Path(folder, "signals.npy")
         np.save(file, signals[: max(config.memory_batches, default=0)])
         for batch in config.memory_batches:
-            command = [sys.executable, "-m", benchmark_footprint.__name__, str(file), str(batch), batched.lead]
+            command = [sys.executable, "-m", footprint.__name__, str(file), str(batch), batched.lead]
             environment = {**os.environ, **threads, "PYTHONPATH": root}
             done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
             found[str(batch)] = json.loads(done.stdout)
@@ -115,17 +118,21 @@ def _has_cores(workers: int, console: Console) -> bool:
 
 
 def _workers(config: FeaturesBenchmark, batched: FeatureConfig, signals: Signals) -> Figures:
-    """The rate of several actors, each given the same recordings from the object store, against one of them."""
-    shared = ray.put(_cycled(signals, 0, config.worker_recordings))
+    """The rate of several actors against one of them. As in prepare, whoever is free takes the next recordings."""
+    pieces = [
+        ray.put(_cycled(signals, start, min(PIECE, config.worker_recordings - start)))
+        for start in range(0, config.worker_recordings, PIECE)
+    ]
     make = ray.remote(num_cpus=1)(FeatureWorker).remote
     workers = [make(batched, number, RECORDINGS_AT_ONCE) for number in range(config.workers)]
-    pinned = ray.get([worker.measure.remote(shared) for worker in workers])
+    pinned = ray.get([worker.measure.remote(pieces[0]) for worker in workers])
     rates: dict[int, list[float]] = {1: [], config.workers: []}
     for number in range(config.rounds):
         for count in rates:
-            chosen = [workers[(number + i) % config.workers] for i in range(count)]
+            pool = ActorPool([workers[(number + i) % config.workers] for i in range(count)])
             started = time.perf_counter()
-            ray.get([worker.measure.remote(shared) for worker in chosen])
+            for _ in pool.map_unordered(lambda worker, piece: worker.measure.remote(piece), pieces * count):
+                pass
             rates[count].append(2 * config.worker_recordings * count / (time.perf_counter() - started))
     for worker in workers:
         ray.kill(worker)

@@ -1,4 +1,4 @@
-"""The figures of `benchmark_delineation` as tables to print: a row for each point, a column for each method."""
+"""The figures of `delineation.py` as tables to print: a row for each point, a column for each method."""
 
 from __future__ import annotations
 

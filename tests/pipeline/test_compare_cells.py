@@ -1,0 +1,113 @@
+"""What a cell of a comparison depends on, and what not: its name says whether it was done before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from physioclr.comparison import CompareConfig
+from physioclr.errors import ConfigError
+from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, cells
+
+METHODS: dict[str, Any] = {
+    "physioclr": {"answers": ["probe", "finetune"]},
+    "features": {"answers": ["logistic"]},
+}
+
+
+def cells_of(**values: Any) -> tuple[list[EncoderCell], list[AnswerCell]]:
+    given = {"methods": METHODS, "output": "/out", "seeds": [0], "fractions": [1.0], **values}
+    return cells(CompareConfig.model_validate(given))
+
+
+def names(found: tuple[list[EncoderCell], list[AnswerCell]]) -> set[str]:
+    return {cell.uri for cell in (*found[0], *found[1])}
+
+
+def test_every_answer_task_fraction_and_seed_is_a_cell_and_encoders_are_made_once() -> None:
+    targets = {"demo": {"tasks": ["afib", "challenge-26"]}}
+    encoders, answers = cells_of(targets=targets, fractions=[0.1, 1.0], seeds=[0, 1, 2])
+    assert len(encoders) == 3
+    assert len(answers) == 3 * 2 * 2 * 3
+    assert len({cell.uri for cell in answers}) == len(answers)
+    assert {cell.config.task for cell in answers} == {"afib", "challenge-26"}
+    probe = next(cell for cell in answers if cell.answer == "probe" and cell.config.subset_seed == 2)
+    assert probe.encoder is not None
+    assert probe.encoder.config.training.seed == 2
+    assert probe.config.encoder == probe.encoder.encoder
+    assert probe.row == "physioclr/probe"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "another"},
+        {"reference": "features/logistic"},
+        {"resamples": 10, "parallel": 3},
+        {"pretrain": {"training": {"cpus_per_worker": 0.5, "workers": 2, "device": "cpu", "max_failures": 1}}},
+        {"methods": {"renamed": METHODS["physioclr"], "features": METHODS["features"]}, "reference": "renamed/probe"},
+    ],
+)
+def test_what_does_not_change_the_result_does_not_change_the_cells(other: dict[str, Any]) -> None:
+    assert names(cells_of(**other)) == names(cells_of())
+
+
+def test_another_budget_is_another_encoder_and_another_answer_of_it() -> None:
+    before, after = cells_of(), cells_of(pretrain={"training": {"epochs": 5}})
+    common = names(before) & names(after)
+    assert {cell.uri for cell in before[1] if cell.answer == "logistic"} == common
+
+
+def test_the_training_loop_of_answers_does_not_concern_what_is_fitted() -> None:
+    before, after = cells_of(), cells_of(finetune={"training": {"epochs": 9}})
+    changed = names(before) - names(after)
+    assert changed == {cell.uri for cell in before[1] if cell.answer == "finetune"}
+
+
+@pytest.mark.parametrize("key", ["features", "split", "sources"])
+def test_another_dataset_is_another_answer(key: str) -> None:
+    other: dict[str, Any] = {
+        "features": {"lead": "II"},
+        "split": {"test": 0.2},
+        "sources": [{"kind": "demo", "patients": 5}],
+    }
+    after = cells_of(targets={"demo": {"dataset": {key: other[key]}, "tasks": ["afib"]}})
+    assert not {cell.uri for cell in cells_of()[1]} & {cell.uri for cell in after[1]}
+
+
+def test_a_method_says_only_what_differs() -> None:
+    methods = {
+        **METHODS,
+        "cmsc": {"pretrain": {"method": {"name": "cmsc", "temperature": 0.2}, "training": {"epochs": 7}}},
+        "untrained": {"untrained": True},
+    }
+    encoders, _ = cells_of(methods=methods, pretrain={"training": {"batch_size": 16}})
+    by_method = {"untrained" if one.untrained else one.config.method.name: one.config for one in encoders}
+    assert by_method["cmsc"].method.model_dump()["temperature"] == 0.2
+    assert (by_method["cmsc"].training.epochs, by_method["cmsc"].training.batch_size) == (7, 16)
+    assert by_method["physioclr"].training.epochs == 4
+    assert len({config.name for config in by_method.values()}) == 3
+
+
+def test_a_wrong_key_of_a_method_is_named() -> None:
+    wrong = {**METHODS, "other": {"pretrain": {"objective": {"dleta": 0.1}}}}
+    with pytest.raises(
+        ConfigError, match=r"'objective.dleta' in methods.other.pretrain; did you mean 'objective.delta'"
+    ):
+        cells_of(methods=wrong)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"reference": "nobody/probe"}, "reference 'nobody/probe' is none of physioclr/probe, physioclr/finetune"),
+        ({"finetune": {"label_fraction": 0.5}}, "finetune.label_fraction is set by each cell"),
+        ({"methods": {"a/b": {}}, "reference": "a/b/probe"}, "must not be empty or have a slash"),
+        ({"fractions": []}, "at least 1 item"),
+    ],
+)
+def test_what_does_not_fit_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        cells_of(**values)
