@@ -6,13 +6,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-real lint format types clean
+.PHONY: demo test test-slow test-real lint format types clean
 
 demo: $(READY)
 	$(BIN)/python jobs/pretrain.py
 
 test: $(READY)
 	$(BIN)/pytest
+
+test-slow: $(READY)  ## the tests that take long
+	$(BIN)/pytest -m slow
 
 test-real: $(READY)  ## tests on real recordings: PHYSIOCLR_DATA=FOLDER make test-real
 	$(BIN)/pytest -m real

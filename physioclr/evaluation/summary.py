@@ -50,7 +50,7 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: plain types, null where a figure is not defined."""
-        plain: dict[str, Any] = _without_nan(asdict(self))
+        plain: dict[str, Any] = without_nan(asdict(self))
         return plain | {"counted": self.counted}
 
 
@@ -182,9 +182,10 @@ def _patients(patients: ArrayLike, y_nC: NDArray[np.bool_]) -> NDArray[Any]:
     return patient_n
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """For JSON: tuples as lists, and null for what is not finite."""
     if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
+        return {key: without_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
+        return [without_nan(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

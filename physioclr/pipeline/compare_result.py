@@ -18,6 +18,7 @@ from physioclr.comparison import CompareConfig
 from physioclr.evaluation.comparison import MEAN, Compared, Key, Outcomes
 from physioclr.evaluation.comparison import compare as compare_scores
 from physioclr.evaluation.metrics import record_mean
+from physioclr.evaluation.summary import without_nan
 from physioclr.pipeline import run
 from physioclr.pipeline.compare_cells import AnswerCell
 from physioclr.pipeline.dataset import read_table
@@ -63,8 +64,9 @@ def write_result(
         "csv": storage.join(uri, "table.csv"),
         "report": storage.join(uri, "report.html"),
     }
-    run.write_summary(uri, summary)
-    return summary
+    plain: dict[str, Any] = without_nan(summary)
+    run.write_summary(uri, plain)
+    return plain
 
 
 def headline(summary: dict[str, Any], console: Console) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def configuration(dataset: PreparedDataset, output: Path, **values: Any) -> Comp
             "training": training,
             "monitor": {"train_recordings": 4, "validation_recordings": 4, "probe": "none"},
         },
-        "finetune": {"training": training},
+        "finetune": {"training": {**training, "max_failures": 0}},
         "methods": {
             "simclr": {"pretrain": {"method": {"name": "simclr"}}, "answers": ["probe", "probe+features"]},
             "untrained": {"untrained": True},

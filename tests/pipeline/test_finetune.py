@@ -196,6 +196,7 @@ def test_two_workers_take_the_steps_of_one(
     assert validation[0] == pytest.approx(validation[1], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_weights(
     finished: dict[str, dict[str, Any]], demo_dataset: PreparedDataset, encoder: str, output: Path, console: Console
 ) -> None:

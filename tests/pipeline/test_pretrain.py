@@ -80,7 +80,7 @@ def weights(config: PretrainConfig) -> dict[str, torch.Tensor]:
     return load_file(Path(config.output, config.name, "encoder/model.safetensors"))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_run_ends_with_the_same_weights(
     demo_dataset: PreparedDataset, tmp_path: Path, workers: int, console: Console
 ) -> None:

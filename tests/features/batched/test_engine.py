@@ -57,7 +57,7 @@ def test_every_beat_is_found_at_its_place(
 def test_every_wave_is_found_at_its_place(heart: Callable, engine: Callable, rate: int, fs: int) -> None:
     made = heart(rate=rate, fs=fs, seconds=10.0)
     d = engine(made.signal[None], fs).delineation
-    inner = made.r[(made.r > 0.4) & (made.r < 9.4)]
+    inner = made.r[(made.r > 0.4) & (made.r < 9.2)]  # at the ends the high-pass has not settled
     beat = np.abs(d.r_peaks[:, None] / fs - inner).argmin(axis=0)
     for wave in WAVES:
         error = 1000 * (getattr(d, wave)[beat] / fs - inner - made.waves[wave])
