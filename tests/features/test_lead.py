@@ -29,8 +29,10 @@ def around(values: np.ndarray, samples: int) -> np.ndarray:
 
 
 def band(lead: np.ndarray) -> np.ndarray:
-    """Means over 4 samples, without what is faster than 24 ms or slower than half a second."""
+    """Means over 4 samples, without mains, and without what is faster than 24 ms or slower than half a second."""
     means = np.array([lead[t : t + 4].mean() for t in range(0, len(lead) - 3, 4)])
+    inner = [(means[t - 1] + 2 * means[t] + means[t + 1]) / 4 for t in range(1, len(means) - 1)]
+    means = np.array([means[0], *inner, means[-1]])
     return around(means, 3) - around(means, 63)
 
 

@@ -21,6 +21,7 @@ from physioclr.pipeline.compare import compare
 from physioclr.pipeline.compare_result import headline
 from physioclr.pipeline.dataset import PreparedDataset
 
+pytestmark = pytest.mark.slow
 MODEL = {"width": 16, "depth": 1, "heads": 2, "feedforward": 32, "conv_channels": 8}
 MODEL |= {"position_groups": 4, "position_kernel": 16}
 
