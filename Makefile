@@ -15,7 +15,7 @@ test: $(READY)
 	$(BIN)/pytest
 
 test-slow: $(READY)  ## the tests that take long
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --timeout 600
 
 test-real: $(READY)  ## tests on real recordings: PHYSIOCLR_DATA=FOLDER make test-real
 	$(BIN)/pytest -m real
