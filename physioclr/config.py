@@ -156,6 +156,16 @@ class TrainingConfig(Section):
     log_every_steps: Positive = 10
     max_failures: Annotated[int, Field(ge=-1)] = 3  # restarts of the worker group; -1 is without end
 
+    @model_validator(mode="after")
+    def _batches_divide(self) -> TrainingConfig:
+        parts = self.accumulate * self.workers
+        if self.batch_size % parts:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be shared by {self.workers} workers in {self.accumulate} "
+                f"micro-batches; make it a multiple of {parts}"
+            )
+        return self
+
 
 class CheckpointConfig(Section):
     """What is kept while training. Checkpoints are written at the end of each epoch, and between if asked."""
@@ -188,17 +198,6 @@ class PretrainConfig(Section):
     training: TrainingConfig = TrainingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     monitor: MonitorConfig = MonitorConfig()
-
-    @model_validator(mode="after")
-    def _batches_divide(self) -> PretrainConfig:
-        training = self.training
-        parts = training.accumulate * training.workers
-        if training.batch_size % parts:
-            raise ValueError(
-                f"training.batch_size {training.batch_size} cannot be shared by {training.workers} workers in "
-                f"{training.accumulate} micro-batches; make it a multiple of {parts}"
-            )
-        return self
 
 
 class ProbeBenchmark(Section):

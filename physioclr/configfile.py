@@ -121,6 +121,8 @@ def _explain(model: type[BaseModel], error: ValidationError, where: str) -> str:
     message = str(first["msg"]).removeprefix("Value error, ")
     if not path:
         return f"{where}: {message}{tail}."
+    if isinstance(first["input"], dict):  # a section whose values contradict each other
+        return f"{'.'.join(path)} in {where}: {message}{tail}."
     return f"{'.'.join(path)} in {where} is {first['input']!r}: {message[0].lower()}{message[1:]}{tail}."
 
 

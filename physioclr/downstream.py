@@ -121,11 +121,4 @@ class FinetuneConfig(Section):
             raise ValueError(f"mode {self.mode} needs an encoder; give its URI, or mode=scratch")
         if (self.task == "own") != (self.own is not None):
             raise ValueError("task=own and the section `own` need each other; give both or neither")
-        training = self.training
-        parts = training.accumulate * training.workers
-        if training.batch_size % parts:
-            raise ValueError(
-                f"training.batch_size {training.batch_size} cannot be shared by {training.workers} workers in "
-                f"{training.accumulate} micro-batches; make it a multiple of {parts}"
-            )
         return self

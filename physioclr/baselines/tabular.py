@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from physioclr.evaluation.metrics import auroc
-from physioclr.evaluation.probe import Probe, fit_probe
+from physioclr.evaluation.probe import Probe, check_tables, fit_probe
 
 LEAVES = (4, 8, 16, 31)  # of a tree, smallest first; 31 is scikit-learn's own
 ROUNDS = tuple(range(10, 201, 10))  # trees
@@ -63,8 +63,8 @@ def fit_boosting(
     Size and number of trees are those of the best validation macro-AUROC, the same for all classes; of equal ones the
     smaller and fewer. NaN is a value of its own to a tree. Raises ValueError when the shapes do not fit.
     """
-    x_fit, y_fit = _check("training", x_train, y_train)
-    x_check, y_check = _check("validation", x_val, y_val)
+    x_fit, y_fit = check_tables("training", x_train, y_train)
+    x_check, y_check = check_tables("validation", x_val, y_val)
     if x_fit.shape[1] != x_check.shape[1] or y_fit.shape[1] != y_check.shape[1]:
         raise ValueError("training and validation differ in columns; take both from the same features and task")
     if not leaves or not rounds:
@@ -108,12 +108,3 @@ def _staged(
 
 def _macro(y_nC: NDArray[np.bool_], scores_nC: NDArray[np.float64]) -> float:
     return auroc(y_nC, scores_nC, [str(column) for column in range(y_nC.shape[1])]).macro
-
-
-def _check(name: str, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    x_nd, y_nC = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=bool)
-    if x_nd.ndim != 2 or y_nC.ndim != 2 or len(x_nd) != len(y_nC) or not len(x_nd):
-        raise ValueError(
-            f"{name}: x {x_nd.shape} and y {y_nC.shape} must be two tables with the same rows, at least one"
-        )
-    return x_nd, y_nC

@@ -74,8 +74,8 @@ def fit_probe(
     equal ones the first weight with its smallest C, so the strongest penalty, is taken. Deterministic. Raises
     ValueError when the shapes do not fit.
     """
-    x_fit, y_fit = _check("training", x_train, y_train)
-    x_check, y_check = _check("validation", x_val, y_val)
+    x_fit, y_fit = check_tables("training", x_train, y_train)
+    x_check, y_check = check_tables("validation", x_val, y_val)
     if x_fit.shape[1] != x_check.shape[1] or y_fit.shape[1] != y_check.shape[1]:
         raise ValueError("training and validation differ in columns; take both from the same encoder and task")
     if not grid or not beside_weights:
@@ -132,7 +132,8 @@ def _fit_grid(
     return probes
 
 
-def _check(name: str, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def check_tables(name: str, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """`x` float64 [n, d] and `y` bool [n, C] of a part called `name`. Raises ValueError where the shapes do not fit."""
     x_nd, y_nC = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=bool)
     if x_nd.ndim != 2 or y_nC.ndim != 2 or len(x_nd) != len(y_nC) or not len(x_nd):
         raise ValueError(

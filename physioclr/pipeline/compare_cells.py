@@ -17,7 +17,7 @@ from physioclr import configfile, storage
 from physioclr.comparison import OF_AN_ENCODER, TRAINED, Answer, CompareConfig, ComparedMethod
 from physioclr.config import PrepareConfig, PretrainConfig
 from physioclr.downstream import FinetuneConfig
-from physioclr.pipeline.run import MACHINE_KEYS
+from physioclr.pipeline.run import MACHINE_KEYS, run_uri
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class EncoderCell:
     @property
     def uri(self) -> str:
         """Its folder, a run's."""
-        return storage.join(self.config.output, self.config.name)
+        return run_uri(self.config)
 
     @property
     def encoder(self) -> str:
@@ -52,7 +52,7 @@ class AnswerCell:
     @property
     def uri(self) -> str:
         """Its folder."""
-        return storage.join(self.config.output, self.config.name)
+        return run_uri(self.config)
 
     @property
     def embeddings(self) -> str:

@@ -27,6 +27,7 @@ from physioclr.pipeline.embedding import embed_archive, read_embeddings
 from physioclr.pipeline.finetune import finetune, what_was_seen
 from physioclr.pipeline.finetune_result import SEGMENTS, write_predictions
 from physioclr.pipeline.labelled import Labelled, read_labelled
+from physioclr.pipeline.packing import features_of, signals_of
 from physioclr.pipeline.pretrain import pretrain
 from physioclr.pipeline.trained_on import SCHEMA, write_trained_on
 
@@ -107,8 +108,7 @@ def _minirocket(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], di
     """Of whole windows: both halves get the same score."""
 
     def signals(part: str) -> NDArray[np.float32]:
-        raw = data.selection(data.part(part)).take(np.arange(len(data.part(part))), ("signal",))["signal"].to_pylist()
-        stored = np.frombuffer(b"".join(raw), dtype="<i2").reshape(len(raw), 12, -1)
+        stored = signals_of(data.selection(data.part(part)).take(np.arange(len(data.part(part))), ("signal",)))
         return np.asarray(decode(torch.from_numpy(stored.copy())).numpy())
 
     seed = cell.config.training.seed
@@ -122,8 +122,7 @@ def _minirocket(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], di
 def _features(data: Labelled) -> Floats:
     """The 150 features of both halves: [n, 2, 150]."""
     everyone = np.arange(len(data.rows))
-    values = data.selection(everyone).take(everyone, ("features",))["features"].to_pylist()
-    return np.array(values, dtype=np.float64).reshape(len(everyone), SEGMENTS, -1)
+    return features_of(data.selection(everyone).take(everyone, ("features",))).astype(np.float64)
 
 
 def _embeddings(cell: AnswerCell, data: Labelled) -> Floats:
@@ -131,9 +130,9 @@ def _embeddings(cell: AnswerCell, data: Labelled) -> Floats:
     found: dict[tuple[Any, ...], int] = {}
     parts = []
     for table in read_embeddings(cell.embeddings, (*KEY, "embedding")):
-        parts.append(np.array(table["embedding"].to_pylist(), dtype=np.float64))
+        values = table["embedding"].combine_chunks().flatten().to_numpy()
+        parts.append(values.reshape(table.num_rows, SEGMENTS, -1).astype(np.float64))
         for key in zip(*(table[name].to_pylist() for name in KEY), strict=True):
             found[key] = len(found)
     wanted = zip(*(data.facts[name].to_pylist() for name in KEY), strict=True)
-    whole = np.concatenate(parts)[[found[key] for key in wanted]]
-    return np.asarray(whole.reshape(len(whole), SEGMENTS, -1))
+    return np.concatenate(parts)[[found[key] for key in wanted]]

@@ -26,11 +26,12 @@ from physioclr.config import PrepareConfig, SplitConfig
 from physioclr.downstream import EmbedConfig
 from physioclr.encoder import load_encoder
 from physioclr.errors import DatasetError, RunError
-from physioclr.method.views import decode, halves
 from physioclr.pipeline import cluster
+from physioclr.pipeline.batches import segments_of
 from physioclr.pipeline.dataset import REJECTED_SCHEMA, PreparedDataset, read_table, write_table
 from physioclr.pipeline.extract import ReadUnit
 from physioclr.pipeline.layout import Unit, units_of
+from physioclr.pipeline.packing import signals_of
 from physioclr.pipeline.prepare import READ_CPUS, plan_recordings
 from physioclr.pipeline.progress import Meter
 
@@ -202,8 +203,7 @@ class EmbedUnit:
 
     @torch.inference_mode()
     def _embed(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
-        signal = np.frombuffer(b"".join(rows["signal"].to_pylist()), dtype="<i2").reshape(rows.num_rows, 12, -1)
-        segments = halves(decode(torch.from_numpy(signal.copy()).to(self._encoder.device)))
+        segments = segments_of(signals_of(rows), self._encoder.device)
         embeddings = self._encoder.network.embed(segments).float().cpu().numpy()
         return np.asarray(embeddings.reshape(rows.num_rows, -1), dtype=np.float32)
 

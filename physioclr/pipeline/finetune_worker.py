@@ -23,7 +23,7 @@ from physioclr.method.encoder import Encoder
 from physioclr.pipeline.batches import segments_of
 from physioclr.pipeline.loop import Loop
 from physioclr.pipeline.order import Plan
-from physioclr.pipeline.packing import Grain
+from physioclr.pipeline.packing import Grain, signals_of
 from physioclr.pipeline.selection import Selection
 
 ROWS_AT_ONCE = 64
@@ -152,8 +152,7 @@ def _signals(selection: Selection, rows: NDArray[np.int64]) -> Iterator[NDArray[
     chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
 
     def read(chunk: NDArray[np.int64]) -> NDArray[np.int16]:
-        signals = selection.take(chunk, ("signal",))["signal"].to_pylist()
-        return np.frombuffer(b"".join(signals), dtype="<i2").reshape(len(chunk), 12, -1)
+        return signals_of(selection.take(chunk, ("signal",)))
 
     with ThreadPoolExecutor(1) as reader:
         waiting = [reader.submit(read, chunk) for chunk in chunks[:1]]

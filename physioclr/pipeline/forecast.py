@@ -107,16 +107,16 @@ def of_finetune(config: FinetuneConfig) -> dict[str, Any]:
 def of_compare(config: CompareConfig) -> dict[str, Any]:
     """Cells, done and to do, and hours and money of those to do, as far as rates were measured or are stated."""
     encoders, answers = cells(config)
-    made = [cell for cell in encoders if run.summary_of(cell.uri) is not None]
-    found = [cell for cell in answers if run.summary_of(cell.uri) is not None]
+    made = {cell.uri: cell for cell in encoders if run.summary_of(cell.uri) is not None}
+    found = {cell.uri for cell in answers if run.summary_of(cell.uri) is not None}
     trained = [cell for cell in answers if cell.trained]
     facts: dict[str, Any] = {
         "comparison": storage.join(config.output, config.name),
         "encoders": f"{len(encoders):,}, {len(made):,} of them done",
         "answers": f"{len(answers):,}, {len(found):,} of them done; {len(trained):,} are trained, the others fitted",
     }
-    left = [cell for cell in encoders if cell not in made and not cell.untrained]
-    training = [cell for cell in trained if cell not in found]
+    left = [cell for cell in encoders if cell.uri not in made and not cell.untrained]
+    training = [cell for cell in trained if cell.uri not in found]
     samples = {
         "pretraining": sum(
             cell.config.training.epochs * _recordings(cell.config.dataset.uri, config.cost.recordings) for cell in left
@@ -124,7 +124,7 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
         "fine-tuning, at most": sum(_windows_at_most(config, cell) for cell in training),
     }
     rates = {
-        "pretraining": _measured([cell for cell in made if not cell.untrained]) or config.cost.pretrain_rate,
+        "pretraining": _measured([cell for cell in made.values() if not cell.untrained]) or config.cost.pretrain_rate,
         "fine-tuning, at most": config.cost.finetune_rate,
     }
     hours = 0.0

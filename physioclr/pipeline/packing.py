@@ -58,12 +58,23 @@ def grain_of(table: pa.Table, position: NDArray[np.int64], record: NDArray[np.in
         position=position,
         record=record,
         patient=np.array([_patient_number(name) for name in table["patient_id"].to_pylist()], dtype=np.int64),
-        signal=np.frombuffer(b"".join(table["signal"].to_pylist()), dtype="<i2").reshape(n, 12, WINDOW_SAMPLES),
-        features=_flat(table["features"]).to_numpy(zero_copy_only=False).reshape(n, 2, -1).astype(np.float32),
+        signal=signals_of(table),
+        features=features_of(table),
         usable=np.array([word in USABLE for word in status], dtype=np.uint8).reshape(n, 2),
         r_peaks=_padded(_flat(table["r_peaks"]), MAX_BEATS).reshape(n, 2, MAX_BEATS),
         intervals=_intervals(_flat(table["intervals"])).reshape(n, 2, MAX_INTERVALS, 2),
     )
+
+
+def signals_of(table: pa.Table) -> NDArray[np.int16]:
+    """Stored signals of rows with a column `signal`: int16 [n, 12, 5000], read-only."""
+    return np.frombuffer(b"".join(table["signal"].to_pylist()), dtype="<i2").reshape(-1, 12, WINDOW_SAMPLES)
+
+
+def features_of(table: pa.Table) -> NDArray[np.float32]:
+    """Features of both halves of rows with a column `features`: float32 [n, 2, 150], NaN = missing."""
+    values = _flat(table["features"]).to_numpy(zero_copy_only=False)
+    return np.asarray(values.reshape(table.num_rows, 2, -1), dtype=np.float32)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:

@@ -12,10 +12,10 @@ import ray
 from rich.console import Console
 
 from physioclr import storage
-from physioclr.ecg.record import WINDOW_SAMPLES
 from physioclr.evaluation.overlap import BITS, Identities, Overlap, find_overlap, fingerprints
 from physioclr.pipeline.dataset import read_table, write_table
 from physioclr.pipeline.finish import in_parallel
+from physioclr.pipeline.packing import signals_of
 from physioclr.pipeline.progress import Meter
 from physioclr.pipeline.selection import Selection
 
@@ -40,8 +40,7 @@ def identities_of(selection: Selection, console: Console) -> pa.Table:
 
 def _identities(selection: Selection, rows: np.ndarray) -> pa.Table:
     table = selection.take(rows, (*NAMES, "signal"))
-    signal = np.frombuffer(b"".join(table["signal"].to_pylist()), dtype="<i2").reshape(len(rows), -1, WINDOW_SAMPLES)
-    prints = [one.tobytes() for one in fingerprints(signal)]
+    prints = [one.tobytes() for one in fingerprints(signals_of(table))]
     column = pa.array(prints, type=SCHEMA.field("fingerprint").type)
     return table.select(NAMES).append_column("fingerprint", column).cast(SCHEMA)
 
