@@ -190,6 +190,7 @@ class PretrainConfig(Section):
 
     name: str = "demo"
     output: str = "work/runs"  # the run's folder is output/name
+    start: str | None = None  # a checkpoint of another run, with the same model and data, to begin at
     dataset: PrepareConfig = PrepareConfig()
     model: ModelConfig = ModelConfig()
     method: MethodConfig = PhysioCLRMethod()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
@@ -41,11 +41,24 @@ def dump(config: BaseModel) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=110)
 
 
+def changed(config: Config, values: Mapping[str, Any], where: str) -> Config:
+    """`config` with `values` at their dotted keys; `where` is named in a `ConfigError` as of `load`."""
+    nested: dict[str, Any] = config.model_dump(mode="json")
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        node: Any = nested
+        for part in parents:
+            node = _child(node, part, f"{key}={value}")
+        node[int(last) if isinstance(node, list) else last] = value
+    return validate(type(config), nested, where)
+
+
 def differing_keys(before: dict[str, Any], now: dict[str, Any], ignore: Sequence[str] = ()) -> list[str]:
-    """Dotted keys whose values differ between two dumped configurations, leaving out those in `ignore`."""
+    """Dotted keys whose values differ between two dumped configurations, but those in `ignore` and what is below."""
     old, new = dict(_flatten(before)), dict(_flatten(now))
     keys = sorted(old.keys() | new.keys())
-    return [key for key in keys if key not in ignore and old.get(key) != new.get(key)]
+    left_out = tuple(f"{key}." for key in ignore)
+    return [key for key in keys if key not in ignore and not key.startswith(left_out) and old.get(key) != new.get(key)]
 
 
 def _flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

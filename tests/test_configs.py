@@ -12,6 +12,7 @@ from physioclr import configfile
 from physioclr.comparison import CompareConfig
 from physioclr.config import PrepareConfig, PretrainConfig, SourceConfig
 from physioclr.downstream import EmbedConfig, FinetuneConfig
+from physioclr.search import SearchConfig
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(CONFIGS.glob("[!_]*.yaml"))  # a leading underscore: a file of one's own, not shipped
@@ -21,6 +22,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "embed": EmbedConfig,
     "finetune": FinetuneConfig,
     "compare": CompareConfig,
+    "search": SearchConfig,
 }
 KEY = re.compile(r"^\s*(?:- )?[a-z_0-9]+:(?:\s|$)")
 

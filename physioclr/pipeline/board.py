@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 from rich.console import Console
 
+from physioclr.pipeline.metrics_log import Row
 from physioclr.pipeline.progress import Meter
 
 POLL_SECONDS = 1.0
+Listener = Callable[[Row], None]  # is called with the metrics row of each epoch
 
 
 class Board:
-    """Keeps the last word of the training workers."""
+    """Keeps the last word of the training workers, and the epochs that they have finished."""
 
     def __init__(self) -> None:
         self._samples, self._note = 0, ""
+        self._epochs: list[Row] = []
 
     def tell(self, samples: int, note: str) -> None:
         """Say how many samples are done and what to show beside them."""
         self._samples, self._note = samples, note
 
-    def read(self) -> tuple[int, str]:
-        """What was told last."""
-        return self._samples, self._note
+    def add_epoch(self, row: Row) -> None:
+        """Say that an epoch is done and saved, with its metrics row."""
+        self._epochs.append(row)
+
+    def read(self, epochs: int) -> tuple[int, str, list[Row]]:
+        """What was told last, and the epochs after the first so many."""
+        return self._samples, self._note, self._epochs[epochs:]
 
 
 def start() -> Any:
@@ -36,21 +43,25 @@ def start() -> Any:
 
 
 @contextmanager
-def shown(board: Any, total: int, what: str, console: Console) -> Iterator[None]:
-    """Show the board as a progress meter, `what` before it, while the body runs."""
+def shown(board: Any, total: int, what: str, console: Console, listener: Listener | None = None) -> Iterator[None]:
+    """Show the board as a progress meter, `what` before it, and tell `listener` each epoch, while the body runs."""
     stop = threading.Event()
 
     def poll() -> None:
         meter: Meter | None = None
-        while not stop.wait(POLL_SECONDS):
-            samples, note = ray.get(board.read.remote())
-            if not samples:
-                continue
-            if meter is None:  # rates count from the first step on, not from the start of the workers
+        epochs, last = 0, False
+        while not last:
+            last = stop.wait(POLL_SECONDS)
+            samples, note, rows = ray.get(board.read.remote(epochs))
+            epochs += len(rows)
+            if listener is not None:
+                for row in rows:
+                    listener(row)
+            if samples and meter is None:  # rates count from the first step on, not from the start of the workers
                 meter = Meter(what, total, "samples", console, done=samples).__enter__()
-            meter.advance_to(samples, note)
+            elif meter is not None:
+                meter.advance_to(samples, note)
         if meter is not None:
-            meter.advance_to(*ray.get(board.read.remote()))
             meter.__exit__(None, None, None)
 
     thread = threading.Thread(target=poll, daemon=True)

@@ -77,6 +77,27 @@ def hints(training: TrainingConfig, available: dict[str, float], uris: Sequence[
         yield f"{', '.join(local)} must be a folder that all {machines} machines of the cluster share."
 
 
+def room(training: TrainingConfig, workers: int, parallel: int | None) -> tuple[int, float]:
+    """How many runs of so many workers stand side by side, and the CPUs of each worker; one CPU is left for data.
+
+    `parallel`: how many are asked for; without it one a GPU, or as many as the CPUs allow. Raises `RunError` where
+    they leave no CPU to read data.
+    """
+    there = resources()
+    gpus = there["GPU"] if training.device != "cpu" else 0.0
+    fit = gpus // workers if gpus >= workers else there["CPU"] // (workers * (training.cpus_per_worker or 1.0))
+    at_once = parallel or max(int(fit), 1)
+    spare = there["CPU"] - 1.0
+    cpus = training.cpus_per_worker or min(spare / (at_once * workers), 8.0)
+    cpus = float(int(cpus)) if cpus >= 1 else cpus
+    if cpus <= 0 or cpus * workers * at_once > spare + 1e-9:
+        raise RunError(
+            f"{at_once} runs at once of {workers} workers with {cpus:g} CPUs leave none of the cluster's "
+            f"{there['CPU']:g} CPUs to read data; lower parallel or pretrain.training.workers, or add machines."
+        )
+    return at_once, cpus
+
+
 def place_workers(training: TrainingConfig, available: dict[str, float]) -> Workers:
     """Resources of each training worker, leaving CPUs for Ray Data, which would otherwise starve for ever.
 

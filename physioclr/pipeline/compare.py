@@ -47,7 +47,9 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     """
     encoders, answers = cells(config)
     cluster.connect()
-    at_once, cpus = _room(config)
+    training = config.pretrain.training
+    workers = max(training.workers, config.finetune.training.workers)
+    at_once, cpus = cluster.room(training, workers, config.parallel)
     for dataset in {each.dataset.uri: each.dataset for each in answers}.values():
         prepare(dataset, console)
     if any(not cell.untrained for cell in encoders):
@@ -68,26 +70,6 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     if not done:
         raise RunError(f"No cell of the comparison could be done; the first failed so: {failed[0].reason}")
     return write_result(config, uri, done, [(one.cell, one.reason) for one in failed], console)
-
-
-def _room(config: CompareConfig) -> tuple[int, float]:
-    """How many cells run at once, and the CPUs of each of their training workers."""
-    training = config.pretrain.training
-    there = cluster.resources()
-    gpus = there["GPU"] if training.device != "cpu" else 0.0
-    workers = max(training.workers, config.finetune.training.workers)
-    wanted = training.cpus_per_worker or 1.0
-    fit = gpus // workers if gpus >= workers else there["CPU"] // (workers * wanted)
-    at_once = config.parallel or max(int(fit), 1)
-    spare = there["CPU"] - 1.0  # for data
-    cpus = training.cpus_per_worker or min(spare / (at_once * workers), 8.0)
-    cpus = float(int(cpus)) if cpus >= 1 else cpus
-    if cpus <= 0 or cpus * workers * at_once > spare + 1e-9:
-        raise RunError(
-            f"{at_once} cells at once of {workers} workers with {cpus:g} CPUs leave none of the cluster's "
-            f"{there['CPU']:g} CPUs to read data; lower parallel or pretrain.training.workers, or add machines."
-        )
-    return at_once, cpus
 
 
 def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:

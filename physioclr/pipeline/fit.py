@@ -29,6 +29,14 @@ class Samples:
     plan: Plan
 
 
+@dataclass(frozen=True)
+class Start:
+    """A checkpoint of another run to begin at."""
+
+    uri: str
+    samples_seen: int
+
+
 def fit(
     what: str,
     worker: Callable[[dict[str, Any]], None],
@@ -38,10 +46,13 @@ def fit(
     training: TrainingConfig,
     kept: CheckpointConfig,
     console: Console,
+    start: Start | None = None,
+    listener: board.Listener | None = None,
 ) -> Result:
     """Train to the end of the plan, from the latest checkpoint below `uri` if there is one.
 
-    Every worker is called with `{"job": make_job(threads, board)}`. `what` is written beside the progress.
+    Every worker is called with `{"job": make_job(threads, board)}`. `what` is written beside the progress, `listener`
+    is told each epoch. A run without a checkpoint of its own begins at `start`, if there is one.
     """
     workers = cluster.place_workers(training, cluster.resources())
     grain = samples.plan.batch_size // (training.accumulate * workers.count)
@@ -50,7 +61,7 @@ def fit(
     trainer = TorchTrainer(
         worker,
         train_loop_config={"job": make_job(max(int(workers.cpus), 1), news)},
-        datasets={"train": rest_of_plan(uri, samples, grain)},
+        datasets={"train": rest_of_plan(uri, samples, grain, start.samples_seen if start else 0)},
         dataset_config=in_plan_order(),
         scaling_config=ScalingConfig(num_workers=workers.count, use_gpu=workers.gpu, resources_per_worker=resources),
         run_config=RunConfig(
@@ -64,24 +75,25 @@ def fit(
     where = "GPU" if workers.gpu else f"{workers.cpus:g} CPUs"
     console.print(f"{what}: {workers.count} workers with {where} each", highlight=False)
     cluster.say_if_busy(workers.count * workers.cpus + 1, console)
-    with board.shown(news, samples.plan.samples, what.split()[0], console):
+    with board.shown(news, samples.plan.samples, what.split()[0], console, listener):
         return trainer.fit()
 
 
-def rest_of_plan(uri: str, samples: Samples, grain: int) -> Callable[[], Dataset]:
-    """What Ray Train calls at every start of its workers: the samples after the latest checkpoint, streamed."""
+def rest_of_plan(uri: str, samples: Samples, grain: int, start: int = 0) -> Callable[[], Dataset]:
+    """What Ray Train calls at every start of its workers: the samples after the latest checkpoint, streamed. Without
+    one, those after the first `start`."""
 
     def stream() -> Dataset:
         cluster.quiet()
-        return training_stream(samples.selection, samples.plan, latest_samples_seen(uri), grain)
+        return training_stream(samples.selection, samples.plan, latest_samples_seen(uri, start), grain)
 
     return stream
 
 
-def latest_samples_seen(uri: str) -> int:
-    """Samples seen by the checkpoint that Ray Train will restore; 0 before the first one."""
+def latest_samples_seen(uri: str, start: int = 0) -> int:
+    """Samples seen by the checkpoint that Ray Train will restore; `start` before the first one."""
     folder = storage.join(uri, CHECKPOINTS)
     if not storage.exists(storage.join(folder, "checkpoint_manager_snapshot.json")):
-        return 0
+        return start
     result = Result.from_path(storage.filesystem(folder)[1], storage_filesystem=storage.arrow_filesystem(folder))
-    return int(result.metrics["samples_seen"]) if result.metrics else 0
+    return int(result.metrics["samples_seen"]) if result.metrics else start

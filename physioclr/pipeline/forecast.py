@@ -23,6 +23,9 @@ from physioclr.pipeline.finetune_report import class_name
 from physioclr.pipeline.labelled import read_labelled
 from physioclr.pipeline.layout import split_of
 from physioclr.pipeline.pretrain import make_plan
+from physioclr.pipeline.search_ledger import read_records
+from physioclr.pipeline.search_space import check_space
+from physioclr.search import Choices, Parameter, SearchConfig
 from physioclr.sources.registry import open_source
 
 BYTES_PER_RECORDING = 12 * 5000 * 2
@@ -145,6 +148,39 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
     if hours and config.cost.worker_hour is not None:
         facts["cost"] = f"{hours * config.cost.worker_hour:,.0f} {config.cost.currency} for {hours:,.1f} worker-hours"
     return facts
+
+
+def of_search(config: SearchConfig) -> dict[str, Any]:
+    """Trials, done and to do, and hours and money at most: of a search in which nothing is pruned."""
+    check_space(config)
+    records = read_records(run.run_uri(config))
+    ended = sum(record.ended for record in records)
+    facts: dict[str, Any] = {
+        "search": run.run_uri(config),
+        "trials": f"{config.trials:,}, {ended:,} of them ended",
+        "varied": {key: _space_of(parameter) for key, parameter in config.space.items()},
+        "pruning": config.pruning.by,
+        "then": config.then,
+    }
+    recordings = _recordings(config.pretrain.dataset.uri, config.cost.recordings)
+    samples = max(config.trials - ended, 0) * config.pretrain.training.epochs * recordings
+    facts["pretraining, at most"] = f"{samples:,} recordings in all epochs"
+    if not recordings:
+        facts["pretraining, at most"] = "how much is not known before it is prepared: give cost.recordings"
+    elif config.cost.pretrain_rate is None:
+        facts["pretraining, at most"] += "; how long is not known: give cost.pretrain_rate"
+    else:
+        hours = samples / config.cost.pretrain_rate / 3600
+        facts["pretraining, at most"] += f", {hours:,.1f} worker-hours at {config.cost.pretrain_rate:,.0f} a second"
+        if config.cost.worker_hour is not None:
+            facts["cost, at most"] = f"{hours * config.cost.worker_hour:,.0f} {config.cost.currency}"
+    return facts
+
+
+def _space_of(parameter: Parameter) -> str:
+    if isinstance(parameter, Choices):
+        return ", ".join(map(str, parameter.choices))
+    return f"{parameter.low:g} to {parameter.high:g}" + (", logarithmic" if parameter.log else "")
 
 
 def _recordings(uri: str, stated: int | None) -> int:

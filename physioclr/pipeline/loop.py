@@ -20,6 +20,7 @@ from ray.train import Checkpoint
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from physioclr.pipeline.fit import Start
 from physioclr.pipeline.metrics_log import MetricsLog
 from physioclr.pipeline.packing import Grain, unpack
 from physioclr.pipeline.state import TrainState, make_optimiser
@@ -71,9 +72,12 @@ class Loop(ABC):
 
     def _restore(self) -> None:
         checkpoint = ray.train.get_checkpoint()
+        start: Start | None = getattr(self.job, "start", None)
         if checkpoint is not None:
             with checkpoint.as_directory() as folder:
                 self.state.load(Path(folder))
+        elif start is not None:
+            self.state.begin_at(start.uri)
 
     def _wrapped(self) -> nn.Module:
         model = self.trained
@@ -167,6 +171,8 @@ class Loop(ABC):
             self.log.add({**row, **means, **figures})
         self.state.sums, self.state.counts = {}, {}
         self._save({**means, **figures})
+        if self.log is not None:
+            self.job.board.add_epoch.remote(self.log.last)
 
     def _save(self, metrics: dict[str, float]) -> None:
         """Upload a checkpoint (from rank 0; all weights are equal) and register it with Ray Train."""

@@ -45,6 +45,11 @@ class MetricsLog:
         self._rows.append(clean)
         self._to_tensorboard(clean)
 
+    @property
+    def last(self) -> Row:
+        """The row added last."""
+        return self._rows[-1]
+
     def _to_tensorboard(self, row: Row) -> None:
         for key, value in row.items():
             if isinstance(value, int | float) and key not in ("step", "epoch"):

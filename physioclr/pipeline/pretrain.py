@@ -14,28 +14,34 @@ from physioclr import storage
 from physioclr.baselines.registry import open_objective
 from physioclr.config import PretrainConfig
 from physioclr.encoder import export_encoder
-from physioclr.errors import DatasetError
+from physioclr.errors import DatasetError, RunError
 from physioclr.method.sizes import resolve
 from physioclr.pipeline import cluster, run
+from physioclr.pipeline.board import Listener
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.fit import Samples, fit
-from physioclr.pipeline.metrics_log import read_metrics
+from physioclr.pipeline.fit import Samples, Start, fit
+from physioclr.pipeline.metrics_log import Row, read_metrics
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.pretrain_report import write_report
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.state import load_checkpoint
+from physioclr.pipeline.state import downloaded, load_checkpoint
 from physioclr.pipeline.trained_on import identities_of, write_trained_on
 from physioclr.pipeline.trainer import Job, train_worker
 
 
-def pretrain(config: PretrainConfig, console: Console) -> dict[str, Any]:
+def pretrain(config: PretrainConfig, console: Console, listener: Listener | None = None) -> dict[str, Any]:
     """Run (or go on with, or just report) the run `config` names; returns its summary.
+
+    `listener` is told the metrics row of each epoch, those of earlier starts of the run first.
 
     Raises a `UserError` when the name, the data, the storage or the cluster do not allow it.
     """
     resolve(config.model)
     run.check_claim(config)
+    if listener is not None:
+        for row in epochs_of(run.run_uri(config)):
+            listener(row)
     finished = run.summary_of(run.run_uri(config))
     if finished is not None:
         console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
@@ -48,8 +54,9 @@ def pretrain(config: PretrainConfig, console: Console) -> dict[str, Any]:
         console.print(hint, highlight=False)
     dataset = prepare(config.dataset, console)
     plan = make_plan(config, dataset)
+    start = _start(config, plan)
     started = time.time()
-    result = _fit(config, uri, dataset, plan, console)
+    result = _fit(config, uri, dataset, plan, start, console, listener)
     seconds = time.time() - started
     return _finish(config, uri, dataset, result, seconds, console)
 
@@ -105,13 +112,39 @@ def make_plan(config: PretrainConfig, dataset: PreparedDataset) -> Plan:
     return Plan(groups, training.batch_size, training.epochs, training.mix_row_groups, training.seed)
 
 
-def _fit(config: PretrainConfig, uri: str, dataset: PreparedDataset, plan: Plan, console: Console) -> Result:
+def epochs_of(uri: str) -> list[Row]:
+    """Metrics rows of the epochs that the run in the folder `uri` has finished and saved."""
+    return [row for row in read_metrics(uri) if row["kind"] == "epoch"]
+
+
+def _start(config: PretrainConfig, plan: Plan) -> Start | None:
+    if config.start is None:
+        return None
+    with downloaded(config.start) as folder:
+        samples = int(load_checkpoint(folder)["samples_seen"])
+    if samples >= plan.samples:
+        raise RunError(
+            f"The checkpoint in {config.start} has seen {samples:,} samples, and this run would end at "
+            f"{plan.samples:,}; raise training.epochs."
+        )
+    return Start(config.start, samples)
+
+
+def _fit(
+    config: PretrainConfig,
+    uri: str,
+    dataset: PreparedDataset,
+    plan: Plan,
+    start: Start | None,
+    console: Console,
+    listener: Listener | None,
+) -> Result:
     checkpoint = config.checkpoint
     return fit(
         f"Pretraining {config.model.size} on {plan.samples // plan.epochs:,} of {dataset.rows('train'):,} training "
         "recordings an epoch",
         train_worker,
-        lambda threads, news: Job(config, uri, dataset, plan, threads, news),
+        lambda threads, news: Job(config, uri, dataset, plan, threads, news, start),
         uri,
         Samples(Selection(dataset, ("train",)), plan),
         config.training,
@@ -121,6 +154,8 @@ def _fit(config: PretrainConfig, uri: str, dataset: PreparedDataset, plan: Plan,
             checkpoint_score_order=checkpoint.mode,
         ),
         console,
+        start,
+        listener,
     )
 
 
@@ -138,7 +173,7 @@ def _finish(
         objective.encoder, config.model, storage.join(uri, "encoder"), trained_on=_provenance(config, dataset)
     )
     _say_what_it_saw(uri, dataset, console)
-    epochs = [row for row in read_metrics(uri) if row["kind"] == "epoch"]
+    epochs = epochs_of(uri)
     summary = {
         "run": config.name,
         "run_uri": uri,

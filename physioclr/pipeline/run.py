@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import yaml
 from pydantic import BaseModel
@@ -24,9 +25,33 @@ MACHINE_KEYS = (
     "dataset.workers",
     "dataset.unit_recordings",
 )
-PATH_KEYS = ("uri", "output", "labels_csv", "encoder", "prepared", "scratch", "data", "picture", "quality_csv", "out")
+PATH_KEYS = (
+    "uri",
+    "output",
+    "labels_csv",
+    "encoder",
+    "prepared",
+    "scratch",
+    "start",
+    "data",
+    "picture",
+    "quality_csv",
+    "out",
+)
 Config = TypeVar("Config", bound=BaseModel)
 RunConfiguration = PretrainConfig | FinetuneConfig
+
+
+class Named(Protocol):
+    """A configuration of something that has a folder of its own."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def output(self) -> str: ...
+
+    def model_dump(self, *, mode: str = ...) -> dict[str, Any]: ...
 
 
 def base_folder() -> Path:
@@ -48,7 +73,7 @@ def _absolute(value: Any, key: str = "") -> Any:
     return storage.absolute(value, base_folder()) if key in PATH_KEYS and isinstance(value, str) else value
 
 
-def run_uri(config: RunConfiguration) -> str:
+def run_uri(config: Named) -> str:
     """The run's folder."""
     return storage.join(config.output, config.name)
 
@@ -65,15 +90,20 @@ def claim(config: RunConfiguration) -> str:
 
 def check_claim(config: RunConfiguration) -> None:
     """Raise `RunError` when the run's name belongs to another configuration."""
+    check_same("run", config, MACHINE_KEYS)
+
+
+def check_same(what: str, config: Named, ignore: Sequence[str]) -> None:
+    """Raise `RunError` when the folder output/name was begun with a configuration that differs in other keys."""
     file = storage.join(run_uri(config), "config.yaml")
     if not storage.exists(file):
         return
     before = yaml.safe_load(storage.read_text(file))
-    keys = configfile.differing_keys(before, config.model_dump(mode="json"), ignore=MACHINE_KEYS)
+    keys = configfile.differing_keys(before, config.model_dump(mode="json"), ignore=ignore)
     if keys:
         raise RunError(
-            f"The run {config.name!r} in {config.output} has another configuration ({', '.join(keys)} differ); "
-            "give this one another name, or delete that run."
+            f"The {what} {config.name!r} in {config.output} has another configuration ({', '.join(keys)} differ); "
+            f"give this one another name, or delete that {what}."
         )
 
 

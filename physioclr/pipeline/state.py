@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from torch import nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from physioclr import storage
 from physioclr.config import OptimiserConfig
 from physioclr.errors import RunError
 
 FILE = "state.pt"
 FORMAT = 1
+OWN_SETTINGS = ("initial_lr", "betas", "weight_decay")  # of the optimiser: the configuration's, not the checkpoint's
 
 
 @dataclass
@@ -69,6 +73,17 @@ class TrainState:
         self.sums, self.counts = dict(saved["sums"]), dict(saved["counts"])
         self.history = list(saved.get("history", ()))  # checkpoints of pretraining had none at first
 
+    def begin_at(self, uri: str) -> None:
+        """Go on from the checkpoint of another run, in the folder `uri`, with this run's own optimiser settings."""
+        own = [{name: group[name] for name in OWN_SETTINGS} for group in self.optimiser.param_groups]
+        with downloaded(uri) as folder:
+            self.load(folder)
+        for group, settings in zip(self.optimiser.param_groups, own, strict=True):
+            group.update(settings)
+        self.schedule.base_lrs = [settings["initial_lr"] for settings in own]
+        for group, factor in zip(self.optimiser.param_groups, self.schedule.lr_lambdas, strict=True):
+            group["lr"] = group["initial_lr"] * factor(self.step)
+
     def add(self, terms: Mapping[str, float]) -> None:
         """Add a step's terms to the epoch's; one that is not defined in this step (NaN) is left out."""
         for name, value in terms.items():
@@ -79,6 +94,14 @@ class TrainState:
     def means(self) -> dict[str, float]:
         """Mean of each term over the epoch so far."""
         return {name: value / self.counts[name] for name, value in self.sums.items()}
+
+
+@contextmanager
+def downloaded(uri: str) -> Iterator[Path]:
+    """A local folder with the checkpoint in the folder `uri`."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / FILE).write_bytes(storage.read_bytes(storage.join(uri, FILE)))
+        yield Path(folder)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:

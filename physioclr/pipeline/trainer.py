@@ -13,6 +13,7 @@ from physioclr.config import PretrainConfig
 from physioclr.method.objective import ObjectiveOutput
 from physioclr.pipeline.batches import reducer_tensors, to_segments
 from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.fit import Start
 from physioclr.pipeline.loop import Loop
 from physioclr.pipeline.metrics_log import read_metrics
 from physioclr.pipeline.monitor import Monitor
@@ -32,6 +33,7 @@ class Job:
     plan: Plan
     threads: int
     board: Any
+    start: Start | None = None
 
 
 def train_worker(settings: dict[str, Any]) -> None:
