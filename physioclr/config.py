@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from physioclr.baselines.config import MethodConfig, PhysioCLRMethod
 from physioclr.ecg.leads import LEADS
 from physioclr.features.columns import STATISTIC_COLUMNS
-from physioclr.section import Fraction, Positive, Section
+from physioclr.section import AboveZero, Fraction, Positive, Section
 
 SourceKind = Literal["ptb-xl", "mimic-iv-ecg", "challenge-2021", "wfdb", "demo"]
 
@@ -113,6 +113,15 @@ class ObjectiveConfig(Section):
     """PhysioCLR's pairs, views and losses (arXiv 2509.08116: pairs, loss, heartbeat shuffling)."""
 
     delta: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.25  # cosine at or above which features make a positive
+    # How their cosine makes a positive: `delta` (the paper's), or `quantile`, `nearest`, `soft` (method/alikeness.py).
+    choose: Literal["delta", "quantile", "nearest", "soft"] = "delta"
+    quantile: Fraction = 0.8  # of `quantile`: share of the batch's pairs that are not alike
+    nearest: Positive = 8  # of `nearest`: feature positives of an anchor
+    softness: AboveZero = 0.1  # of `soft`: width of the step around delta
+    confidence: bool = False  # the quality of both segments' features weighs their pair
+    similarity: Literal["pca", "learned"] = "pca"  # what the cosine is of; `learned`: method/metric.py
+    metric_weight: AboveZero = 1.0  # of `learned`: of its own loss
+    metric_width: Positive = 32  # of `learned`: dimensions that the features are brought to
     temperature: Annotated[float, Field(gt=0)] = 0.1
     form: Literal["released", "supcon"] = "supcon"
     contrastive_weight: Annotated[float, Field(ge=0)] = 1.0  # 1 in the paper; 0: reconstruction only

@@ -5,14 +5,18 @@ Shapes: S segments (two of each record), L 12 leads, T 2,500 samples, R R peaks,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from physioclr.ecg.record import SEGMENT_SAMPLES
+from physioclr.features.columns import COLUMNS
 
 LEAD_COUNT = 12
+OPTIONAL = ("quality_S", "measures_SF")
 PADDING = -1  # stands in `r_peaks` and `intervals` where a segment has fewer than the others
 
 
@@ -26,6 +30,8 @@ class SegmentBatch:
     features_SK: float32 [S, K], reduced; the rows without features may hold anything
     has_features_S: bool [S]
     record_S, patient_S: int64 [S], equal iff the record (patient) is the same, over the batches of all ranks
+    quality_S: float32 [S], how sure the features are, 0 to 1, NaN where that is not known; or None
+    measures_SF: float32 [S, 150], the features standardised and cut, 0 where missing; or None
 
     Every rank holds the same number of segments. Raises ValueError where the shapes contradict each other.
     """
@@ -37,6 +43,8 @@ class SegmentBatch:
     has_features_S: Tensor
     record_S: Tensor
     patient_S: Tensor
+    quality_S: Tensor | None = None
+    measures_SF: Tensor | None = None
 
     def __post_init__(self) -> None:
         count = self.signal_SLT.shape[0]
@@ -48,8 +56,12 @@ class SegmentBatch:
             "has_features_S": (count,),
             "record_S": (count,),
             "patient_S": (count,),
+            "quality_S": (count,),
+            "measures_SF": (count, len(COLUMNS)),
         }
         for name, shape in expected.items():
+            if getattr(self, name) is None and name in OPTIONAL:
+                continue
             found = tuple(getattr(self, name).shape)
             if found != shape:
                 raise ValueError(f"SegmentBatch.{name} has shape {list(found)}; it must be {list(shape)}")
@@ -59,8 +71,12 @@ class SegmentBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> SegmentBatch:
         """The same batch on another device."""
-        return SegmentBatch(*(getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)))
+        return self._each(lambda values: values.to(device, non_blocking=non_blocking))
 
     def rows(self, first: int, last: int) -> SegmentBatch:
         """Segments first .. last - 1, for instance the part of one rank."""
-        return SegmentBatch(*(getattr(self, f.name)[first:last] for f in fields(self)))
+        return self._each(lambda values: values[first:last])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> SegmentBatch:
+        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        return SegmentBatch(**{name: value if value is None else change(value) for name, value in values.items()})

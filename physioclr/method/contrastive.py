@@ -37,22 +37,45 @@ def masks(pairs: Pairs) -> tuple[Tensor, Tensor]:
     return positive_SC, negative_SC
 
 
+def pair_weights(pairs: Pairs) -> tuple[Tensor, Tensor] | None:
+    """Weights of positives and negatives over all candidates, float32 [S, G + 1]; a view weighs 1."""
+    if pairs.weights is None:
+        return None
+    view_S1 = torch.ones_like(pairs.weights[0][:, :1])
+    positive_SC, negative_SC = (torch.cat((weight_SG, view_S1), dim=1) for weight_SG in pairs.weights)
+    return positive_SC, negative_SC
+
+
 def contrastive_rows(
     cosine_SC: Tensor,
     positive_SC: Tensor,
     negative_SC: Tensor,
     temperature: float,
     form: Literal["released", "supcon"],
+    weights: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Loss of each anchor float32 [S], 0 where it has none, and bool [S]: has both positives and negatives."""
+    """Loss of each anchor float32 [S], 0 where it has none, and bool [S]: has both positives and negatives.
+
+    `weights`, of positives and of negatives, float32 [S, C] each and 0 or more: each exponential is multiplied by its
+    own, and the mean over P of `supcon` is weighed. A row whose positives or negatives all weigh 0 has no value.
+    """
+    if weights is not None:
+        positive_SC, negative_SC = positive_SC & (weights[0] > 0), negative_SC & (weights[1] > 0)
     logit_SC = cosine_SC.float() / temperature
     # A finite floor, not -inf: rows without any pair then have finite values, and finite gradients, to be masked.
     floor = torch.finfo(torch.float32).min
-    negatives_S = logit_SC.masked_fill(~negative_SC, floor).logsumexp(dim=1)
+    attracted_SC, repelled_SC = logit_SC, logit_SC
+    if weights is not None:
+        attracted_SC, repelled_SC = (
+            logit_SC + weight_SC.clamp_min(torch.finfo(torch.float32).tiny).log() for weight_SC in weights
+        )
+    negatives_S = repelled_SC.masked_fill(~negative_SC, floor).logsumexp(dim=1)
     if form == "released":
-        row_S = negatives_S - logit_SC.masked_fill(~positive_SC, floor).logsumexp(dim=1)
+        row_S = negatives_S - attracted_SC.masked_fill(~positive_SC, floor).logsumexp(dim=1)
     else:
+        weight_SC = positive_SC.float() if weights is None else torch.where(positive_SC, weights[0], 0.0)
         each_SC = functional.softplus(negatives_S[:, None] - logit_SC)
-        row_S = torch.where(positive_SC, each_SC, 0.0).sum(dim=1) / positive_SC.sum(dim=1).clamp_min(1)
+        smallest = torch.finfo(torch.float32).tiny
+        row_S = torch.where(positive_SC, each_SC * weight_SC, 0.0).sum(dim=1) / weight_SC.sum(dim=1).clamp_min(smallest)
     valid_S = positive_SC.any(dim=1) & negative_SC.any(dim=1)
     return torch.where(valid_S, row_S, 0.0), valid_S

@@ -11,7 +11,7 @@ Shapes: S segments of this rank, G of all ranks, L leads, T samples, C candidate
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,12 @@ from torch.nn import functional
 
 from physioclr.config import ModelConfig, ObjectiveConfig
 from physioclr.method.batch import SegmentBatch
-from physioclr.method.contrastive import contrastive_rows, cosines, masks
+from physioclr.method.contrastive import contrastive_rows, cosines, masks, pair_weights
 from physioclr.method.decoder import Decoder
 from physioclr.method.encoder import Encoder
 from physioclr.method.gather import World, gather, reduce_sum, world
 from physioclr.method.masks import peak_mask
+from physioclr.method.metric import FeatureMetric, metric_rows
 from physioclr.method.pairs import PairKeys, Pairs, find_pairs
 from physioclr.method.reconstruction import reconstruction_rows
 from physioclr.method.shuffling import draw_keys, shuffle_beats
@@ -47,6 +48,7 @@ class PhysioCLR(nn.Module):
     anchors_without_positives, anchors_without_negatives: shares of the anchors, all left out of `contrastive`;
     not_shuffled: share of segments without a shuffled view, too few R peaks; 1 where no view is asked for;
     without_peak_mask, without_features: shares of segments;
+    metric: loss of the learned similarity, where there is one;
     alignment: mean cosine of positive pairs; NaN where there is none.
     """
 
@@ -57,6 +59,8 @@ class PhysioCLR(nn.Module):
         self.encoder = Encoder(model)
         self.projection = nn.Linear(sizes.width, sizes.projection)
         self.decoder = Decoder(sizes.width)
+        learned = objective.similarity == "learned"
+        self.metric = FeatureMetric(objective.metric_width) if learned else None
 
     def forward(self, batch: SegmentBatch, generator: torch.Generator | None = None) -> ObjectiveOutput:
         """The loss of a batch. `generator`: a CPU generator in the same state on every rank, for the shuffling."""
@@ -65,12 +69,13 @@ class PhysioCLR(nn.Module):
         tokens_XNW = self.encoder(signal_XLT)
         embedding_XD = functional.normalize(self.projection(self.encoder.pool(tokens_XNW)).float(), dim=1)
 
-        pairs = self._pairs(batch, shuffled_S, here)
+        own, everyone = self._keys(batch)
+        pairs = self._pairs(own, everyone, shuffled_S, here)
         anchors_SD, views_SD = embedding_XD[: len(batch)], embedding_XD[-len(batch) :]
         cosine_SC = cosines(anchors_SD, gather(anchors_SD), views_SD)
         positive_SC, negative_SC = masks(pairs)
         contrastive_S, valid_S = contrastive_rows(
-            cosine_SC, positive_SC, negative_SC, self.objective.temperature, self.objective.form
+            cosine_SC, positive_SC, negative_SC, self.objective.temperature, self.objective.form, pair_weights(pairs)
         )
         mask_ST = peak_mask(batch.intervals_SI2, batch.r_peaks_SR, batch.signal_SLT.shape[-1])
         decoded_SLT = self.decoder(tokens_XNW[: len(batch)])
@@ -83,7 +88,14 @@ class PhysioCLR(nn.Module):
         weights = self.objective
         loss = weights.contrastive_weight * contrastive + weights.global_weight * whole + weights.peak_weight * peak
 
+        metric = {}
+        if self.metric is not None:
+            rows_S, counted_S = metric_rows(own, everyone, here.rank * len(batch))
+            metric["metric"] = rows_S.sum() * here.size / reduce_sum(counted_S.sum()).clamp_min(1)
+            loss = loss + weights.metric_weight * metric["metric"]
+
         terms = {"loss": loss, "contrastive": contrastive, "reconstruction_global": whole, "reconstruction_peak": peak}
+        terms |= metric
         terms |= _pair_terms(pairs, positive_SC, negative_SC)
         terms["without_peak_mask"] = _share(~has_mask_S)
         terms["without_features"] = _share(~batch.has_features_S)
@@ -99,13 +111,24 @@ class PhysioCLR(nn.Module):
         views_SLT, shuffled_S = shuffle_beats(signal_SLT, batch.r_peaks_SR, keys_SB)
         return torch.cat((signal_SLT, views_SLT)), shuffled_S
 
-    def _pairs(self, batch: SegmentBatch, shuffled_S: Tensor, here: World) -> Pairs:
-        """Pairs of the own segments with those of all ranks. A view equal to its segment is no positive [D]."""
+    def _keys(self, batch: SegmentBatch) -> tuple[PairKeys, PairKeys]:
+        """What pairs are made from: of the own segments, and of those of all ranks."""
         ids_S3 = torch.stack((batch.has_features_S.long(), batch.record_S, batch.patient_S), dim=1)
         ids_G3 = gather(ids_S3)
-        anchors = PairKeys(batch.features_SK, batch.has_features_S, batch.record_S, batch.patient_S)
-        originals = PairKeys(gather(batch.features_SK), ids_G3[:, 0].bool(), ids_G3[:, 1], ids_G3[:, 2])
-        return find_pairs(anchors, originals, here.rank * len(batch), shuffled_S, self.objective)
+        features_SK, quality_S = batch.features_SK, batch.quality_S
+        if self.metric is not None:
+            if batch.measures_SF is None:
+                raise ValueError("a learned similarity needs SegmentBatch.measures_SF")
+            features_SK = self.metric(batch.measures_SF)
+        quality_G = None if quality_S is None or not self.objective.confidence else gather(quality_S)
+        own = PairKeys(features_SK, batch.has_features_S, batch.record_S, batch.patient_S, quality_S)
+        everyone = PairKeys(gather(features_SK), ids_G3[:, 0].bool(), ids_G3[:, 1], ids_G3[:, 2], quality_G)
+        return own, everyone
+
+    def _pairs(self, own: PairKeys, everyone: PairKeys, shuffled_S: Tensor, here: World) -> Pairs:
+        """Pairs of the own segments with those of all ranks. A view equal to its segment is no positive [D]."""
+        anchors, originals = (replace(keys, features_XK=keys.features_XK.detach()) for keys in (own, everyone))
+        return find_pairs(anchors, originals, here.rank * len(own.record_X), shuffled_S, self.objective)
 
 
 def _share(which_S: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from physioclr.features.reducer_torch import reduce_on_device
+from physioclr.features.reducer_torch import reduce_on_device, standardise_on_device
 from physioclr.method.batch import SegmentBatch
 from physioclr.method.views import decode, halves
 from physioclr.pipeline.packing import Grain
@@ -25,9 +25,8 @@ def to_segments(grain: Grain, reducer: Mapping[str, Tensor], device: torch.devic
     def move(array: np.ndarray) -> Tensor:
         return to_device(array, device)
 
-    features_SK, has_features_S = reduce_on_device(
-        move(grain.features).flatten(0, 1), move(grain.usable).flatten().bool(), reducer
-    )
+    features_SF = move(grain.features).flatten(0, 1)
+    features_SK, has_features_S = reduce_on_device(features_SF, move(grain.usable).flatten().bool(), reducer)
     return SegmentBatch(
         signal_SLT=segments_of(grain.signal, device),
         r_peaks_SR=move(grain.r_peaks).flatten(0, 1).long(),
@@ -36,6 +35,8 @@ def to_segments(grain: Grain, reducer: Mapping[str, Tensor], device: torch.devic
         has_features_S=has_features_S,
         record_S=move(grain.record).repeat_interleave(2),
         patient_S=move(grain.patient).repeat_interleave(2),
+        quality_S=move(grain.quality).flatten(),
+        measures_SF=standardise_on_device(features_SF, reducer)[:, : features_SF.shape[1]],
     )
 
 

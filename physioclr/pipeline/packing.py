@@ -18,7 +18,7 @@ from physioclr.ecg.record import WINDOW_SAMPLES
 from physioclr.features.columns import COLUMNS
 from physioclr.features.delineation import USABLE
 
-COLUMNS_READ = ("patient_id", "signal", "features", "feature_status", "r_peaks", "intervals")
+COLUMNS_READ = ("patient_id", "signal", "features", "feature_status", "feature_quality", "r_peaks", "intervals")
 MAX_BEATS = 40  # in 5 s: 480 beats a minute
 MAX_INTERVALS = 3 * MAX_BEATS
 PADDING = -1
@@ -34,6 +34,7 @@ class Grain:
     signal: NDArray[np.int16]  # [n, 12, 5000]
     features: NDArray[np.float32]  # [n, 2, 150]
     usable: NDArray[np.uint8]  # [n, 2]
+    quality: NDArray[np.float32]  # [n, 2], of the features; NaN where the engine has none
     r_peaks: NDArray[np.int16]  # [n, 2, MAX_BEATS]
     intervals: NDArray[np.int16]  # [n, 2, MAX_INTERVALS, 2]
 
@@ -45,6 +46,7 @@ SHAPES: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "signal": (np.int16, (12, WINDOW_SAMPLES)),
     "features": (np.float32, (2, len(COLUMNS))),
     "usable": (np.uint8, (2,)),
+    "quality": (np.float32, (2,)),
     "r_peaks": (np.int16, (2, MAX_BEATS)),
     "intervals": (np.int16, (2, MAX_INTERVALS, 2)),
 }
@@ -61,6 +63,7 @@ def grain_of(table: pa.Table, position: NDArray[np.int64], record: NDArray[np.in
         signal=signals_of(table),
         features=features_of(table),
         usable=np.array([word in USABLE for word in status], dtype=np.uint8).reshape(n, 2),
+        quality=_flat(table["feature_quality"]).to_numpy(zero_copy_only=False).reshape(n, 2).astype(np.float32),
         r_peaks=_padded(_flat(table["r_peaks"]), MAX_BEATS).reshape(n, 2, MAX_BEATS),
         intervals=_intervals(_flat(table["intervals"])).reshape(n, 2, MAX_INTERVALS, 2),
     )

@@ -17,6 +17,8 @@ def make(segments: int = 4) -> SegmentBatch:
         has_features_S=torch.ones(segments, dtype=torch.bool),
         record_S=torch.arange(segments) // 2,
         patient_S=torch.arange(segments) // 4,
+        quality_S=torch.rand(segments),
+        measures_SF=torch.randn(segments, 150),
     )
 
 
@@ -37,6 +39,11 @@ def test_intervals_without_both_ends_are_refused() -> None:
     batch = make()
     with pytest.raises(ValueError, match="intervals_SI2"):
         replace(batch, intervals_SI2=batch.intervals_SI2[..., 0])
+
+
+def test_what_is_optional_may_be_missing() -> None:
+    bare = replace(make(), quality_S=None, measures_SF=None)
+    assert bare.rows(0, 2).to("cpu").quality_S is None
 
 
 def test_rows_and_device() -> None:

@@ -117,3 +117,49 @@ def test_a_view_is_a_positive_where_it_was_shuffled_and_never_a_negative() -> No
     positive, negative = masks(Pairs(nothing, nothing, ~nothing, torch.tensor([True, False])))
     assert positive.tolist() == [[False, False, False, True], [False] * 4]
     assert negative.tolist() == [[True, True, True, False]] * 2
+
+
+def weighted(
+    cosine: list[float], positives: dict[int, float], negatives: dict[int, float], tau: float, form: str
+) -> float:
+    """One anchor with the weights of its positives and negatives."""
+    e = [math.exp(s / tau) for s in cosine]
+    of_negatives = sum(weight * e[n] for n, weight in negatives.items())
+    if form == "released":
+        return -math.log(sum(weight * e[p] for p, weight in positives.items())) + math.log(of_negatives)
+    each = {p: -math.log(e[p] / (e[p] + of_negatives)) for p in positives}
+    return sum(positives[p] * each[p] for p in positives) / sum(positives.values())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_equal_the_loop_and_pairs_may_be_both(form: Form) -> None:
+    generator = torch.Generator().manual_seed(1)
+    cosine = torch.rand(5, 8, generator=generator) * 2 - 1
+    like, unlike = torch.rand(2, 5, 8, generator=generator).unbind()
+    like[like < 0.2] = 0.0
+    everyone = torch.ones(5, 8, dtype=torch.bool)
+    rows, valid = contrastive_rows(cosine, everyone, everyone, 0.2, form, (like, unlike))
+    assert valid.all()
+    for i in range(5):
+        positives = {p: w for p, w in enumerate(like[i].tolist()) if w}
+        expected = weighted(cosine[i].tolist(), positives, dict(enumerate(unlike[i].tolist())), 0.2, form)
+        assert rows[i].item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_of_one_change_nothing_and_of_zero_take_a_pair_away(form: Form) -> None:
+    cosine = torch.rand(3, 6, generator=torch.Generator().manual_seed(2))
+    positive = torch.tensor([True, True, False, False, False, False]).expand(3, -1)
+    ones = torch.ones(3, 6)
+    plain, _ = contrastive_rows(cosine, positive, ~positive, 0.1, form)
+    same, _ = contrastive_rows(cosine, positive, ~positive, 0.1, form, (ones, ones))
+    torch.testing.assert_close(plain, same)
+    less = ones.clone()
+    less[:, 0] = 0
+    fewer = positive & (less > 0)
+    without, _ = contrastive_rows(cosine, fewer, ~positive, 0.1, form)
+    weighed, valid = contrastive_rows(cosine, positive, ~positive, 0.1, form, (less, ones))
+    torch.testing.assert_close(without, weighed)
+    assert valid.all()
+    _, valid = contrastive_rows(cosine, positive, ~positive, 0.1, form, (torch.zeros(3, 6), ones))
+    assert not valid.any()

@@ -17,6 +17,7 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from physioclr.config import ModelConfig, ObjectiveConfig
+from physioclr.features.columns import COLUMNS
 from physioclr.method.batch import SegmentBatch
 from physioclr.method.gather import World, gather, reduce_sum, world
 from physioclr.method.objective import PhysioCLR
@@ -27,6 +28,10 @@ CASES: dict[str, dict[str, Any]] = {
     "released": {"form": "released"},
     "patient": {"form": "supcon", "patient_positives": "patient", "delta": 0.0},
     "no views": {"form": "released", "shuffle_positives": False},
+    "quantile": {"choose": "quantile", "quantile": 0.6},
+    "nearest": {"choose": "nearest", "nearest": 3},
+    "soft and sure": {"choose": "soft", "softness": 0.3, "confidence": True, "form": "released"},
+    "learned": {"similarity": "learned", "metric_width": 5, "choose": "quantile", "quantile": 0.5},
     "peak only": {"form": "supcon", "global_weight": 0.0, "peak_weight": 1.0},
 }
 EMPTY = "no pair anywhere"
@@ -56,6 +61,8 @@ def joined_batch() -> SegmentBatch:
         has_features_S=has_features,
         record_S=torch.arange(count) // 2,
         patient_S=torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4]),
+        quality_S=torch.rand(count, generator=generator),
+        measures_SF=torch.randn(count, len(COLUMNS), generator=generator),
     )
 
 

@@ -52,6 +52,7 @@ def test_a_row_without_beats_is_all_padding() -> None:
             "signal": [np.zeros(60_000, dtype="<i2").tobytes()],
             "features": [[float("nan")] * 300],
             "feature_status": [["no_beats", "ok"]],
+            "feature_quality": pa.array([[float("nan"), 0.75]], pa.list_(pa.float32())),
             "r_peaks": pa.array([[[], [7]]], pa.list_(pa.list_(pa.int16()))),
             "intervals": pa.array([[[], []]], pa.list_(pa.list_(pa.int16()))),
         }
@@ -61,3 +62,5 @@ def test_a_row_without_beats_is_all_padding() -> None:
     assert grain.r_peaks[0, 1, :2].tolist() == [7, PADDING]
     assert (grain.intervals == PADDING).all()
     assert grain.usable.tolist() == [[0, 1]]
+    assert np.isnan(grain.quality[0, 0])
+    assert grain.quality[0, 1] == 0.75
