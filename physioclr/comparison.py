@@ -16,7 +16,7 @@ from physioclr.section import AboveZero, NotNegative, Positive, Section
 Answer = Literal["probe", "probe+features", "finetune", "all", "scratch", "logistic", "boosting", "minirocket"]
 OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "probe+features", "finetune", "all")
 TRAINED: tuple[Answer, ...] = ("finetune", "all", "scratch")  # by Ray Train; the others are fitted
-SET_BY_CELLS = ("mode", "task", "own", "split", "label_fraction", "subset_seed")  # of `finetune`
+SET_BY_CELLS = ("mode", "task", "own", "test", "split", "label_fraction", "subset_seed")  # of `finetune`
 
 
 class ComparedMethod(Section):
@@ -34,9 +34,13 @@ class ComparedMethod(Section):
 
 
 class TargetConfig(Section):
-    """Where methods are judged: the test split of a prepared dataset, which is prepared first if it is not there."""
+    """Where methods are judged: the test split of a prepared dataset, or all of another one, as of another hospital.
 
-    dataset: PrepareConfig = PrepareConfig()
+    Both are prepared first if they are not there.
+    """
+
+    dataset: PrepareConfig = PrepareConfig()  # labels to learn from
+    test: PrepareConfig | None = None  # without it, the test split of `dataset`
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] = ("afib",)  # of `physioclr.evaluation.tasks`
 
 

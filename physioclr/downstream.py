@@ -93,6 +93,7 @@ class FinetuneConfig(Section):
     name: str = "demo-finetune"
     output: str = "work/runs"  # the run's folder is output/name
     prepared: str = "work/demo-prepared"
+    test: str | None = None  # another prepared dataset, all of it tested on instead of the test split of `prepared`
     encoder: str | None = "work/runs/demo/encoder"  # None: mode scratch only
     mode: Literal["probe", "finetune", "all", "scratch"] = "finetune"
     task: str = "challenge-26"  # a name of `physioclr.evaluation.tasks`, or `own`
@@ -119,6 +120,8 @@ class FinetuneConfig(Section):
     def _fits_together(self) -> FinetuneConfig:
         if self.encoder is None and self.mode != "scratch":
             raise ValueError(f"mode {self.mode} needs an encoder; give its URI, or mode=scratch")
+        if self.test is not None and self.split != "fixed":
+            raise ValueError("test names another dataset to test on, so nothing is left to split; leave split=fixed")
         if (self.task == "own") != (self.own is not None):
             raise ValueError("task=own and the section `own` need each other; give both or neither")
         return self

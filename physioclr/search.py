@@ -12,6 +12,7 @@ from physioclr.downstream import FinetuneConfig
 from physioclr.section import AboveZero, Fraction, Positive, Section
 
 METRIC = "probe_auroc"  # what is maximised: the probe's macro-AUROC on the validation split (`pipeline/monitor.py`)
+PROPOSAL = "proposal"  # key of Tune's configuration of a trial: its name, its values, and where it goes on
 # Of a trial, or the same for all: the data are prepared once, and all are judged by the same measure.
 NOT_SEARCHED = ("name", "output", "start", "dataset", "monitor", "checkpoint", "training.epochs", "training.workers")
 IN_FLIGHT = ("objective", "optimiser")  # sections whose keys may change while a trial is trained

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from physioclr.method.gather import world
+from physioclr.method.uncompiled import uncompiled
 
 _SEEDS = 2**63 - 1
 
@@ -24,7 +25,7 @@ class SegmentDraws:
     device: where numbers are drawn. Another kind of device gives other numbers.
     """
 
-    @torch.compiler.disable
+    @uncompiled
     def __init__(self, segments: int, generator: torch.Generator | None, device: torch.device | str = "cpu") -> None:
         here = world()
         seeds = torch.randint(_SEEDS, (here.size * segments,), generator=generator)
@@ -32,7 +33,7 @@ class SegmentDraws:
         self.device = torch.device(device)
         self._generators = [torch.Generator(self.device).manual_seed(seed) for seed in own]
 
-    @torch.compiler.disable
+    @uncompiled
     def uniform(self, *shape: int) -> Tensor:
         """float32 [segments, *shape] in [0, 1)."""
         drawn = torch.empty(len(self._generators), *shape, device=self.device)
@@ -40,7 +41,7 @@ class SegmentDraws:
             row.uniform_(generator=generator)
         return drawn
 
-    @torch.compiler.disable
+    @uncompiled
     def normal(self, *shape: int) -> Tensor:
         """float32 [segments, *shape] of mean 0 and deviation 1."""
         drawn = torch.empty(len(self._generators), *shape, device=self.device)

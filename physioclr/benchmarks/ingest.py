@@ -84,7 +84,7 @@ def _train(config: IngestBenchmark, dataset: PreparedDataset, console: Console) 
     result = TorchTrainer(
         _measure,
         train_loop_config={"job": job, "steps": config.steps, "rounds": config.rounds},
-        datasets={"train": lambda: training_stream(Selection(dataset, ("train",)), plan, 0, config.batch_size)},
+        datasets={"train": lambda: training_stream(Selection.of(dataset, ("train",)), plan, 0, config.batch_size)},
         dataset_config=in_plan_order(),
         scaling_config=ScalingConfig(num_workers=1, use_gpu=workers.gpu, resources_per_worker=resources),
         run_config=RunConfig(

@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from physioclr.ecg.record import FS
 from physioclr.errors import RejectedRecording
@@ -35,6 +34,8 @@ def resample(signal: NDArray[np.float64], ratio: Fraction) -> NDArray[np.float64
     The ends are continued by their own point reflection, so the filter sees neither a jump nor a kink there, and
     scipy's anti-aliasing low-pass (Kaiser, cut at the lower Nyquist frequency) keeps amplitude and phase.
     """
+    from scipy.signal import resample_poly  # three seconds of a core, in processes that never resample too
+
     up, down = ratio.numerator, ratio.denominator
     length = resampled_length(signal.shape[1], ratio)
     if up == down:

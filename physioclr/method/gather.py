@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from physioclr.method.uncompiled import uncompiled
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -51,12 +53,12 @@ def gather(local: Tensor) -> Tensor:
     return gathered
 
 
-@torch.compiler.disable
+@uncompiled
 def _gather_compiled_apart(local: Tensor) -> Any:
     return _Gather.apply(local.contiguous())
 
 
-@torch.compiler.disable
+@uncompiled
 def _all_reduce(values: Tensor) -> None:
     distributed.all_reduce(values)
 

@@ -50,7 +50,7 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     training = config.pretrain.training
     workers = max(training.workers, config.finetune.training.workers)
     at_once, cpus = cluster.room(training, workers, config.parallel)
-    for dataset in {each.dataset.uri: each.dataset for each in answers}.values():
+    for dataset in {one.uri: one for each in answers for one in each.datasets}.values():
         prepare(dataset, console)
     if any(not cell.untrained for cell in encoders):
         prepare(config.pretrain.dataset, console)
@@ -74,7 +74,10 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
 
 def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:
     """Where the embeddings of this encoder are needed: by fitted answers."""
-    prepared = {each.config.prepared: each.embeddings for each in answers if each.encoder is cell and not each.trained}
+    prepared: dict[str, str] = {}
+    for each in answers:
+        if each.encoder is cell and not each.trained:
+            prepared |= each.embeddings
     placed = replace(cell, config=_with_cpus(cell.config, cpus))
     return lambda: ray.get(_remote(_make_encoder).remote(placed, prepared))
 

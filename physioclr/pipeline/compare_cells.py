@@ -45,7 +45,7 @@ class AnswerCell:
     method: str
     answer: Answer
     target: str
-    dataset: PrepareConfig
+    datasets: tuple[PrepareConfig, ...]
     config: FinetuneConfig
     encoder: EncoderCell | None
 
@@ -55,10 +55,11 @@ class AnswerCell:
         return run_uri(self.config)
 
     @property
-    def embeddings(self) -> str:
-        """Where the embeddings of the target's recordings are."""
+    def embeddings(self) -> dict[str, str]:
+        """Where the embeddings of the target's recordings are, by the URIs of its datasets."""
         assert self.encoder is not None, "only answers of an encoder have embeddings"
-        return storage.join(self.encoder.uri, f"embeddings-{_digest(_identity(self.dataset))}")
+        folder = self.encoder.uri
+        return {each.uri: storage.join(folder, f"embeddings-{_digest(_identity(each))}") for each in self.datasets}
 
     @property
     def row(self) -> str:
@@ -120,15 +121,18 @@ def _answers(
         for task in asked.tasks:
             for fraction in config.fractions:
                 values = base | {"prepared": asked.dataset.uri, "task": task, "label_fraction": fraction}
+                datasets = (asked.dataset,) if asked.test is None else (asked.dataset, asked.test)
+                values["test"] = None if asked.test is None else asked.test.uri
                 whole = configfile.validate(FinetuneConfig, values, f"methods.{name}.finetune")
                 identity = _identity(whole) | {"answer": answer, "dataset": _identity(asked.dataset)}
+                identity["test"] = None if asked.test is None else _identity(asked.test)
                 identity["encoder"] = encoder.config.name if encoder else None
                 if answer not in TRAINED:  # nothing of the training loop matters to what is fitted
                     identity = {
                         key: value for key, value in identity.items() if key not in ("optimiser", "training", "model")
                     }
                 cell = f"{answer}-{task}-{100 * fraction:g}-{seed}-{_digest(identity)}"
-                yield AnswerCell(name, answer, target, asked.dataset, whole.model_copy(update={"name": cell}), encoder)
+                yield AnswerCell(name, answer, target, datasets, whole.model_copy(update={"name": cell}), encoder)
 
 
 def _identity(config: PretrainConfig | FinetuneConfig | PrepareConfig) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,8 @@ def _embeddings(cell: AnswerCell, data: Labelled) -> Floats:
     """Embeddings of both halves, [n, 2, width], found by dataset, recording and window."""
     found: dict[tuple[Any, ...], int] = {}
     parts = []
-    for table in read_embeddings(cell.embeddings, (*KEY, "embedding")):
+    tables = (read_embeddings(uri, (*KEY, "embedding")) for uri in cell.embeddings.values())
+    for table in chain.from_iterable(tables):
         values = table["embedding"].combine_chunks().flatten().to_numpy()
         parts.append(values.reshape(table.num_rows, SEGMENTS, -1).astype(np.float64))
         for key in zip(*(table[name].to_pylist() for name in KEY), strict=True):

@@ -20,7 +20,6 @@ from physioclr.config import FeatureConfig, SourceConfig
 from physioclr.ecg.record import FS, WINDOW_SAMPLES, RecordingRef
 from physioclr.ecg.standardise import standardise
 from physioclr.errors import RejectedRecording
-from physioclr.features.extract import FeatureExtractor
 from physioclr.pipeline.dataset import REJECTED_SCHEMA, ROW_SCHEMA, read_table, write_table
 from physioclr.pipeline.layout import Unit, plan_entries
 from physioclr.sources.registry import open_source
@@ -96,6 +95,8 @@ class ExtractUnit:
 
     def __init__(self, uri: str, features: FeatureConfig) -> None:
         self._uri = uri
+        from physioclr.features.extract import FeatureExtractor  # scipy.signal: only these actors need it
+
         self._extract = FeatureExtractor(features)
 
     def __call__(self, table: pa.Table) -> pa.Table:

@@ -16,22 +16,23 @@ from physioclr.evaluation.subsets import Split, cross_validation, fixed_split, l
 from physioclr.evaluation.tasks import Task, get_task, label_matrix, own_task
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.layout import SPLITS
-from physioclr.pipeline.selection import Rows, Selection
+from physioclr.pipeline.selection import Part, Rows, Selection
 
 FACTS = ("record_id", "dataset", "patient_id", "window", "split")
 LABELS = ("labels", "statements")
+ELSEWHERE = "tested elsewhere"  # split of the rows that another dataset's take the place of
 PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """The n windows of a prepared dataset that take part in a task.
+    """The n windows of one or two prepared datasets that take part in a task.
 
-    `facts` are their `FACTS`, `y` bool [n, C] their outcomes, `rows` their row numbers over the dataset's splits, and
-    `split` which of the n belong to which part.
+    `facts` are their `FACTS`, `y` bool [n, C] their outcomes, `rows` their row numbers over the splits of `datasets`,
+    and `split` which of the n belong to which part. Of two datasets, the second is tested on.
     """
 
-    dataset: PreparedDataset
+    datasets: tuple[PreparedDataset, ...]
     task: Task
     facts: pa.Table
     y: NDArray[np.bool_]
@@ -44,7 +45,7 @@ class Labelled:
 
     def selection(self, of: Rows) -> Selection:
         """Those of the n, ascending, as rows that can be read."""
-        return Selection(self.dataset, SPLITS, self.rows[of])
+        return Selection(_parts(self.datasets), self.rows[of])
 
     def column(self, name: str, of: Rows) -> NDArray[Any]:
         """One of `FACTS` of those of the n."""
@@ -76,27 +77,45 @@ class Labelled:
 def read_labelled(config: FinetuneConfig, dataset: PreparedDataset) -> Labelled:
     """The rows of `config.task`, split as it says, and of the training patients the fraction it asks for.
 
+    `dataset` is the one at `config.prepared`; where `config.test` names another, all of its rows are tested on.
+
     Raises `ConfigError` for an unknown task, and `DatasetError` when no row has a label, a part has no rows, or no
     class has both outcomes in training.
     """
-    facts = pa.concat_tables(dataset.take(split, np.arange(dataset.rows(split)), (*FACTS, *LABELS)) for split in SPLITS)
+    datasets = (dataset,) if config.test is None else (dataset, PreparedDataset.open(config.test))
+    facts = pa.concat_tables(
+        each.take(split, np.arange(each.rows(split)), (*FACTS, *LABELS)) for each, split in _parts(datasets)
+    )
+    if len(datasets) == 2:
+        facts = _tested_elsewhere(facts, of_first=sum(dataset.rows(split) for split in SPLITS))
     labels, statements = facts["labels"].to_pylist(), facts["statements"].to_pylist()
     task = _task(config, labels, statements)
     y, in_task = label_matrix(task, labels, statements)
     rows = np.flatnonzero(in_task)
     if not y.any():
-        raise DatasetError(
-            f"{dataset.uri} has no labels of task {task.name!r}; choose another task, or prepare with labels."
-        )
+        uris = " and ".join(each.uri for each in datasets)
+        raise DatasetError(f"{uris} has no labels of task {task.name!r}; choose another task, or prepare with labels.")
     kept = facts.select(FACTS).take(pa.array(rows))
     split = _split(config, kept, y[rows])
-    data = Labelled(dataset, task, kept, y[rows], rows, split)
+    data = Labelled(datasets, task, kept, y[rows], rows, split)
     if len(data.never_seen()) == len(task.classes):
         raise DatasetError(
             f"No class of task {task.name!r} has both recordings with and without it among the "
             f"{len(split.train)} training rows; raise label_fraction, or choose another task."
         )
     return data
+
+
+def _parts(datasets: tuple[PreparedDataset, ...]) -> tuple[Part, ...]:
+    return tuple((dataset, split) for dataset in datasets for split in SPLITS)
+
+
+def _tested_elsewhere(facts: pa.Table, of_first: int) -> pa.Table:
+    """All rows of the second dataset are test rows, and those of the first are not."""
+    splits = facts["split"].to_pylist()
+    mine = [ELSEWHERE if split == "test" else split for split in splits[:of_first]]
+    column = pa.array(mine + ["test"] * (len(splits) - of_first))
+    return facts.set_column(facts.schema.get_field_index("split"), "split", column)
 
 
 def _task(config: FinetuneConfig, labels: list[list[str]], statements: list[list[str]]) -> Task:

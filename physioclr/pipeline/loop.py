@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from physioclr.pipeline.fit import Start
+from physioclr.pipeline.memory import keep_freed_memory
 from physioclr.pipeline.metrics_log import MetricsLog
 from physioclr.pipeline.packing import Grain, unpack
 from physioclr.pipeline.state import TrainState, make_optimiser
@@ -38,6 +39,8 @@ class Loop(ABC):
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
         torch.set_num_threads(job.threads)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         torch.manual_seed(self.config.training.seed)  # the same first weights on every worker
         self.trained = self.build().to(self.device)
         steps = job.plan.epochs * job.plan.steps_per_epoch

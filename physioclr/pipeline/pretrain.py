@@ -23,7 +23,6 @@ from physioclr.pipeline.fit import Samples, Start, fit
 from physioclr.pipeline.metrics_log import Row, read_metrics
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.prepare import prepare
-from physioclr.pipeline.pretrain_report import write_report
 from physioclr.pipeline.selection import Selection
 from physioclr.pipeline.state import downloaded, load_checkpoint
 from physioclr.pipeline.trained_on import identities_of, write_trained_on
@@ -146,7 +145,7 @@ def _fit(
         train_worker,
         lambda threads, news: Job(config, uri, dataset, plan, threads, news, start),
         uri,
-        Samples(Selection(dataset, ("train",)), plan),
+        Samples(Selection.of(dataset, ("train",)), plan),
         config.training,
         CheckpointConfig(
             num_to_keep=checkpoint.keep,
@@ -190,6 +189,8 @@ def _finish(
         "seconds": round(seconds, 1),  # of the last start of this run, if it was stopped in between
         "last_epoch": {key: value for key, value in epochs[-1].items() if key not in ("kind", "step", "samples")},
     }
+    from physioclr.pipeline.pretrain_report import write_report  # matplotlib: no worker needs it
+
     console.print("Drawing the report", highlight=False)
     write_report(config, uri, dataset, objective, headline(summary))
     run.write_summary(uri, summary)
@@ -199,7 +200,7 @@ def _finish(
 def _say_what_it_saw(uri: str, dataset: PreparedDataset, console: Console) -> None:
     """Leave beside the encoder who its training recordings are, so that no test on them goes unnoticed."""
     encoder = storage.join(uri, "encoder")
-    write_trained_on(identities_of(Selection(dataset, ("train",)), console), encoder)
+    write_trained_on(identities_of(Selection.of(dataset, ("train",)), console), encoder)
 
 
 def _chosen(config: PretrainConfig, result: Result) -> Checkpoint:

@@ -31,6 +31,7 @@ PATH_KEYS = (
     "labels_csv",
     "encoder",
     "prepared",
+    "test",
     "scratch",
     "start",
     "data",

@@ -27,11 +27,11 @@ from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.pretrain import pretrain
 from physioclr.pipeline.search_ledger import Ledger, TrialRecord, read_records
 from physioclr.pipeline.search_progress import SearchProgress
-from physioclr.pipeline.search_proposals import Proposals
+from physioclr.pipeline.search_proposals import Proposals, population
 from physioclr.pipeline.search_result import best_config, finetune_config, write_result
 from physioclr.pipeline.search_space import check_space, grid_size, mutations
 from physioclr.pipeline.search_trial import run_trial
-from physioclr.search import METRIC, SearchConfig
+from physioclr.search import METRIC, PROPOSAL, SearchConfig
 
 DRIVER_BYTES = 500e6  # of a trial's own process. It only waits for its workers, which have CPUs of their own
 MAY_DIFFER = ("trials", "parallel", "retries", "placement_timeout_s", "then", "full", "finetune", "cost")
@@ -86,17 +86,20 @@ def _tune(
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # what they would write is in the records
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # with verbose=0, nothing: progress is our own
     epochs = config.pretrain.training.epochs
+    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a trial may only say why it failed
     ended = [record for record in records if record.ended]
-    proposals = Proposals(config, records)
+    together = config.pruning.by == "population"
+    members = population(config, records) if together else []
     with SearchProgress(wanted, epochs, console) as progress:
-        ledger = Ledger(uri, records, proposals.names, epochs, config.pretrain.training.workers, progress.show)
+        ledger = Ledger(uri, records, epochs, config.pretrain.training.workers, progress.show)
         trainable = tune.with_parameters(run_trial, search=config, folder=storage.join(uri, "runs"), cpus=cpus)
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"memory": DRIVER_BYTES}),
+            param_space={PROPOSAL: tune.grid_search(members)} if together else {},
             tune_config=tune.TuneConfig(
-                search_alg=proposals,
+                search_alg=None if together else Proposals(config, records),
                 scheduler=_scheduler(config, ended),
-                num_samples=wanted - len(ended),
+                num_samples=1 if together else wanted - len(ended),
                 max_concurrent_trials=at_once,
                 reuse_actors=False,
             ),
@@ -123,10 +126,11 @@ def _scheduler(config: SearchConfig, ended: Sequence[TrialRecord]) -> TrialSched
             metric=METRIC,
             mode="max",
             perturbation_interval=pruning.perturb_epochs,
-            hyperparam_mutations={"values": mutations(config.space)},
+            hyperparam_mutations={PROPOSAL: {"values": mutations(config.space)}},
             quantile_fraction=pruning.quantile,
             resample_probability=pruning.resample,
             log_config=False,
+            require_attrs=False,
         )
     asha = ASHAScheduler(
         time_attr="epoch",

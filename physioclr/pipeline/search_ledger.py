@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial
 
 from physioclr import storage
 from physioclr.pipeline.search_trial import FAILED
-from physioclr.search import METRIC
+from physioclr.search import METRIC, PROPOSAL
 
 KEPT = (  # of each epoch's figures
     "epoch",
@@ -87,12 +87,12 @@ class Ledger(tune.Callback):
         self,
         folder: str,
         records: list[TrialRecord],
-        names: dict[str, str],
         epochs: int,
         workers: int,
         told: Callable[[list[TrialRecord]], None],
     ) -> None:
-        self._folder, self._names, self._epochs, self._workers = folder, names, epochs, workers
+        self._folder, self._epochs, self._workers = folder, epochs, workers
+        self._names: dict[str, str] = {}  # of trials, by Tune's ids
         self._records = {record.trial: record for record in records}
         self._since: dict[str, float] = {}
         self._told = told
@@ -121,7 +121,7 @@ class Ledger(tune.Callback):
         if FAILED in result:
             record.why = result[FAILED]
         elif METRIC in result:
-            values = trial.config["values"]
+            values = trial.config[PROPOSAL]["values"]
             if values != record.parameters:
                 record.changes.append((record.epoch, values))
                 record.parameters = values
@@ -150,9 +150,11 @@ class Ledger(tune.Callback):
         self._keep(record)
 
     def _record(self, trial: Trial) -> TrialRecord:
-        name = self._names[trial.trial_id]
+        given = trial.config[PROPOSAL]
+        # Only at first is the name there the trial's own: one of a population takes over another's configuration.
+        name = self._names.setdefault(trial.trial_id, given["trial"])
         if name not in self._records:
-            self._records[name] = TrialRecord(name, dict(trial.config["values"]))
+            self._records[name] = TrialRecord(name, dict(given["values"]))
         return self._records[name]
 
     def _keep(self, record: TrialRecord) -> None:

@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import optuna
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from physioclr.pipeline.search_ledger import TrialRecord
 from physioclr.pipeline.search_space import as_drawn, distributions, drawn, sampler
-from physioclr.search import METRIC, SearchConfig
+from physioclr.search import METRIC, PROPOSAL, SearchConfig
+
+
+def _begun(record: TrialRecord) -> dict[str, Any]:
+    return {"trial": record.trial, "values": record.parameters, "checkpoint": record.checkpoint}
+
+
+def _new(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {"trial": name, "values": values, "checkpoint": None}
+
+
+def population(config: SearchConfig, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """The members of a population that have not ended: those that were stopped, and new ones drawn at random."""
+    begun = [_begun(record) for record in records if not record.ended]
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=config.seed + len(records)))
+    space = distributions(config.space)
+    new = [
+        _new(f"{number:05d}", drawn(config.space, study.ask(space).params))
+        for number in range(len(records), config.trials)
+    ]
+    return begun + new
 
 
 class Proposals(Searcher):
@@ -29,7 +50,6 @@ class Proposals(Searcher):
         self._stopped = [record for record in records if not record.ended]
         self._again: dict[str, TrialRecord] = {}
         self._next = len(records)
-        self.names: dict[str, str] = {}  # of trials, by Tune's ids
         for record in records:
             if record.ended:
                 self._learn(record.parameters, record.score)
@@ -38,20 +58,18 @@ class Proposals(Searcher):
         """The next trial's name and values, and the checkpoint it goes on from, if it is one of a population."""
         if self._stopped:
             record = self._again[trial_id] = self._stopped.pop(0)
-            self.names[trial_id] = record.trial
-            return {"trial": record.trial, "values": record.parameters, "checkpoint": record.checkpoint}
+            return {PROPOSAL: _begun(record)}
         proposed = self._optuna.suggest(trial_id)
         if not isinstance(proposed, dict):
             return proposed
-        self.names[trial_id] = f"{self._next:05d}"
         self._next += 1
-        return {"trial": self.names[trial_id], "values": drawn(self._space, proposed), "checkpoint": None}
+        return {PROPOSAL: _new(f"{self._next - 1:05d}", drawn(self._space, proposed))}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Learn how a trial ended."""
         record = self._again.pop(trial_id, None)
         if record is None:
-            self._optuna.on_trial_complete(trial_id, result, error)
+            self._optuna.on_trial_complete(trial_id, result, error or METRIC not in (result or {}))
         else:
             self._learn(record.parameters, (result or {}).get(METRIC))
 

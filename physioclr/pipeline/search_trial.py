@@ -27,18 +27,18 @@ from physioclr.pipeline.fit import CHECKPOINTS
 from physioclr.pipeline.metrics_log import Row
 from physioclr.pipeline.pretrain import pretrain
 from physioclr.pipeline.search_space import trial_config, within
-from physioclr.search import METRIC, SearchConfig
+from physioclr.search import METRIC, PROPOSAL, SearchConfig
 
 POINTER = "checkpoint.json"
 POLL_SECONDS = 0.5
 FAILED = "failed"  # key of a result that says why a trial cannot be done
 
 
-def run_trial(proposal: dict[str, Any], *, search: SearchConfig, folder: str, cpus: float) -> None:
+def run_trial(given: dict[str, Any], *, search: SearchConfig, folder: str, cpus: float) -> None:
     """What Tune calls. What is wrong with the configuration or the data is reported, and not tried again."""
     cluster.quiet()
     try:
-        _train(proposal, search, folder, cpus)
+        _train(given[PROPOSAL], search, folder, cpus)
     except Exception as error:
         message = user_message(error)
         if message is None:

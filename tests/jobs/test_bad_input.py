@@ -74,10 +74,13 @@ def the_line(done: Done) -> str:
         ("finetune", ["mode=probe", "encoder=null"], "mode probe needs an encoder"),
         ("finetune", ["split=random"], "must be fixed, or folds such as {folds: 5"),
         ("finetune", ["split.fold=7"], "fold 7 is not one of 5, which count from 0"),
+        ("finetune", ["split.folds=3", "test=/another"], "so nothing is left to split"),
         ("finetune", ["split.folds=2"], "greater than or equal to 3"),
         ("finetune", ["task=own"], "task=own and the section `own` need each other"),
         ("finetune", ["own.minimum=3", "task=own", "own.classes=[a]"], "give either `classes`"),
         ("finetune", ["label_fraction=0"], "label_fraction in the command line is 0"),
+        ("search", ["space.objective.dleta.choices=[0.1]"], "did you mean 'objective.delta'"),
+        ("search", ["pretrain.monitor.probe=none"], "the probe is what is maximised"),
         ("finetune", ["training.workers=3"], "batch_size 32 cannot be shared by 3 workers"),
     ],
 )

@@ -111,3 +111,14 @@ def test_a_wrong_key_of_a_method_is_named() -> None:
 def test_what_does_not_fit_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         cells_of(**values)
+
+
+def test_another_dataset_to_test_on_is_another_answer_of_the_same_encoder() -> None:
+    target = {"dataset": {"uri": "/home"}, "test": {"uri": "/away"}, "tasks": ["afib"]}
+    home = {"dataset": {"uri": "/home"}, "tasks": ["afib"]}
+    encoders, answers = cells_of(targets={"home": home, "away": target})
+    assert len(encoders) == 1
+    assert len({cell.uri for cell in answers}) == len(answers) == 6
+    away = next(cell for cell in answers if cell.target == "away" and cell.answer == "probe")
+    assert away.config.test == "/away"
+    assert list(away.embeddings) == ["/home", "/away"]

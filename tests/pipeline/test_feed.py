@@ -35,7 +35,7 @@ def test_each_worker_gets_its_slice_of_every_step(
         yield from read(self, block)
 
     monkeypatch.setattr(ReadSpan, "__call__", slow_now_and_then)
-    stream = training_stream(Selection(demo_dataset, ("train",)), plan, start, grain)
+    stream = training_stream(Selection.of(demo_dataset, ("train",)), plan, start, grain)
     stream.context.execution_options = ExecutionOptions(preserve_order=True)
     shards = stream.streaming_split(workers, equal=True)
     seen: list[list[np.ndarray]] = [[] for _ in shards]
@@ -60,7 +60,7 @@ def test_rows_of_several_splits_make_the_same_steps_for_any_number_of_workers(
     demo_dataset: PreparedDataset, workers: int
 ) -> None:
     rows = np.sort(np.random.default_rng(0).permutation(48)[:21])
-    selection = Selection(demo_dataset, SPLITS, rows)
+    selection = Selection.of(demo_dataset, SPLITS, rows)
     plan = Plan(tuple(selection.group_rows().tolist()), batch_size=6, epochs=2, mix=3, seed=0)
     read = ReadSpan(selection, plan, 6 // workers)
     spans = list(plan.spans(0, 6 // workers))

@@ -46,7 +46,7 @@ def encoder(demo_dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFact
     uri = str(tmp_path_factory.mktemp("encoder"))
     torch.manual_seed(0)
     export_encoder(Encoder(MODEL), MODEL, uri, trained_on={})
-    write_trained_on(identities_of(Selection(demo_dataset, ("train",)), console), uri)
+    write_trained_on(identities_of(Selection.of(demo_dataset, ("train",)), console), uri)
     return uri
 
 
@@ -295,7 +295,7 @@ def test_a_fine_tuned_encoder_knows_the_recordings_of_both_trainings(
 def test_on_ray_data_rows_give_what_they_give_here(
     demo_dataset: PreparedDataset, encoder: str, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    selection = Selection(demo_dataset, SPLITS, np.arange(3, 38))
+    selection = Selection.of(demo_dataset, SPLITS, np.arange(3, 38))
     here = embeddings_of(selection, encoder, False, console)
     assert here.shape == (35, 2, 16)
     monkeypatch.setattr(scoring, "ROWS_HERE", 0)

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from physioclr.config import PrepareConfig, SourceConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.errors import DatasetError
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.labelled import PARTS, Labelled, read_labelled
+from physioclr.pipeline.prepare import prepare
 
 
 def labelled(dataset: PreparedDataset, **values: Any) -> Labelled:
@@ -31,6 +34,36 @@ def test_fixed_parts_are_the_splits_and_rows_are_read_by_their_number(demo_datas
         assert taken["record_id"].to_pylist() == data.column("record_id", of).tolist()
         has = ["164889003" in row for row in taken["labels"].to_pylist()]
         assert data.y[of, 0].tolist() == has
+
+
+@pytest.fixture(scope="module")
+def elsewhere(ray_here: None, tmp_path_factory: pytest.TempPathFactory, console: Console) -> PreparedDataset:
+    """Recordings of other patients under another name."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    source = SourceConfig(
+        uri=str(folder / "recordings"), name="elsewhere", patients=8, recordings_per_patient=1, seed=5
+    )
+    return prepare(PrepareConfig(uri=str(folder / "prepared"), sources=(source,)), console)
+
+
+def test_another_dataset_is_tested_on_as_a_whole(demo_dataset: PreparedDataset, elsewhere: PreparedDataset) -> None:
+    at_home, away = labelled(demo_dataset), labelled(demo_dataset, test=elsewhere.uri)
+    for part in ("train", "validation"):
+        assert away.part(part).tolist() == at_home.part(part).tolist()
+    tested = away.part("test")
+    assert len(tested) == elsewhere.manifest.kept
+    assert set(away.column("dataset", tested)) == {"elsewhere"}
+    taken = away.selection(tested).take(np.arange(len(tested)), ("record_id", "dataset", "labels"))
+    assert taken["record_id"].to_pylist() == away.column("record_id", tested).tolist()
+    assert away.y[tested, 0].tolist() == ["164889003" in row for row in taken["labels"].to_pylist()]
+    everyone = np.arange(len(away.rows))
+    mixed = away.selection(everyone).take(everyone[::-1], ("record_id", "dataset"))
+    assert mixed["record_id"].to_pylist() == away.column("record_id", everyone).tolist()[::-1]
+
+
+def test_patients_of_the_training_part_are_not_tested_on(demo_dataset: PreparedDataset) -> None:
+    with pytest.raises(DatasetError, match="patients have recordings in more than one split"):
+        labelled(demo_dataset, test=demo_dataset.uri)
 
 
 @pytest.mark.parametrize("fold", [0, 3])

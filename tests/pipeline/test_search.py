@@ -117,9 +117,10 @@ def searched(
         tmp_path_factory.mktemp("searches"),
         trials=4,
         propose="grid",
+        pruning={"reduction": 2.0},
         space={
             "objective.delta": {"choices": [-0.4, 0.25]},
-            "optimiser.learning_rate": {"choices": [1e-3, 1e30]},
+            "model.heads": {"choices": [2, 3]},
         },
         then="finetune",
         full={"training.epochs": 1},
@@ -133,15 +134,15 @@ def test_the_table_has_every_trial_and_says_why_it_ended(searched: tuple[dict[st
     summary, _ = searched
     rows = list(csv.DictReader(Path(summary["table"]).read_text().splitlines()))
     assert len(rows) == 4
-    assert {(row["objective.delta"], row["optimiser.learning_rate"]) for row in rows} == {
-        (delta, rate) for delta in ("-0.4", "0.25") for rate in ("0.001", "1e+30")
+    assert {(row["objective.delta"], row["model.heads"]) for row in rows} == {
+        (delta, heads) for delta in ("-0.4", "0.25") for heads in "23"
     }
     for row in rows:
-        assert float(row["worker_seconds"]) > 0
-        if row["optimiser.learning_rate"] == "1e+30":
+        if row["model.heads"] == "3":
             assert row["status"] == "failed"
-            assert row["why"].startswith("Epoch 1 has no probe_auroc: the loss is")
+            assert row["why"] == "model.width 16 cannot be shared by model.heads 3; make it a multiple"
         else:
+            assert float(row["worker_seconds"]) > 0
             assert row["status"] in ("finished", "pruned")
             assert row["why"]
     assert summary["trials"]["failed"] == 2
@@ -155,7 +156,7 @@ def test_the_best_is_what_the_pretraining_that_followed_took(searched: tuple[dic
     summary, _ = searched
     best = configfile.load(PretrainConfig, summary["best_configuration"])
     assert best.objective.delta == summary["best"]["values"]["objective.delta"]
-    assert best.optimiser.learning_rate == 1e-3
+    assert best.model.heads == 2
     assert best.training.epochs == 1, "the full budget, not the search's"
     ran = configfile.load(PretrainConfig, str(Path(summary["then"]["pretrained"]) / "config.yaml"))
     assert ran == best

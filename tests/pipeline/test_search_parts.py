@@ -17,7 +17,7 @@ from physioclr.pipeline.search_ledger import TrialRecord
 from physioclr.pipeline.search_proposals import Proposals
 from physioclr.pipeline.search_result import best_config, best_record, importance, table
 from physioclr.pipeline.search_space import as_drawn, check_space, drawn, grid_size, within
-from physioclr.search import METRIC, SearchConfig
+from physioclr.search import METRIC, PROPOSAL, SearchConfig
 
 SPACE: dict[str, Any] = {
     "objective.delta": {"low": -0.5, "high": 0.75},
@@ -77,13 +77,13 @@ def test_every_value_that_is_proposed_is_one_that_a_pretraining_takes() -> None:
     check_space(config)
     proposals = Proposals(config, [])
     seen = [proposals.suggest(f"t{number}") for number in range(30)]
-    assert [one["trial"] for one in seen if one] == [f"{number:05d}" for number in range(30)]
+    assert [one[PROPOSAL]["trial"] for one in seen if one] == [f"{number:05d}" for number in range(30)]
     for one in seen:
         assert one is not None
-        assert -0.5 <= one["values"]["objective.delta"] <= 0.75
-        assert one["values"]["objective.form"] in ("supcon", "released")
-        assert one["values"]["model.depth"] in (1, 2, 3)
-    assert {one["values"]["model.depth"] for one in seen if one} == {1, 2, 3}
+        assert -0.5 <= one[PROPOSAL]["values"]["objective.delta"] <= 0.75
+        assert one[PROPOSAL]["values"]["objective.form"] in ("supcon", "released")
+        assert one[PROPOSAL]["values"]["model.depth"] in (1, 2, 3)
+    assert {one[PROPOSAL]["values"]["model.depth"] for one in seen if one} == {1, 2, 3}
 
 
 @given(delta=st.floats(-0.5, 0.75), form=st.sampled_from(["supcon", "released"]), depth=st.integers(1, 3))
@@ -97,11 +97,10 @@ def test_a_stopped_trial_comes_first_and_ended_ones_are_not_proposed_again() -> 
     stopped = record(1, 0.7, epochs=1, status="running")
     proposals = Proposals(config_of(), [record(0, 0.8), stopped, record(2, 0.6, status="pruned")])
     first = proposals.suggest("a")
-    assert first == {"trial": "00001", "values": stopped.parameters, "checkpoint": None}
+    assert first == {PROPOSAL: {"trial": "00001", "values": stopped.parameters, "checkpoint": None}}
     second = proposals.suggest("b")
     assert second is not None
-    assert second["trial"] == "00003"
-    assert proposals.names == {"a": "00001", "b": "00003"}
+    assert second[PROPOSAL]["trial"] == "00003"
     proposals.on_trial_complete("a", {METRIC: 0.75})
     proposals.on_trial_complete("b", {METRIC: 0.71})
     assert [trial.value for trial in proposals._optuna._ot_study.trials if trial.value] == [0.8, 0.6, 0.71, 0.75]
@@ -123,7 +122,7 @@ def test_what_ended_before_moves_the_proposals_towards_what_did_well() -> None:
 
     def spread(records: list[TrialRecord]) -> float:
         proposals = Proposals(config, records)
-        deltas = [proposals.suggest(str(number))["values"]["objective.delta"] for number in range(10)]  # type: ignore[index]
+        deltas = [proposals.suggest(str(number))[PROPOSAL]["values"]["objective.delta"] for number in range(10)]  # type: ignore[index]
         return sum(abs(delta - 0.4) for delta in deltas) / len(deltas)
 
     assert spread(known) < 0.7 * spread([])
@@ -138,7 +137,8 @@ def test_a_grid_is_proposed_once_each_and_then_ends() -> None:
     for number in range(6):
         one = proposals.suggest(str(number))
         assert one is not None
-        seen.append((one["values"]["objective.form"], one["values"]["model.depth"]))
+        values = one[PROPOSAL]["values"]
+        seen.append((values["objective.form"], values["model.depth"]))
         proposals.on_trial_complete(str(number), {METRIC: 0.5})
     assert len(set(seen)) == 6
 

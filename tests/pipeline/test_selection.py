@@ -17,7 +17,7 @@ def all_ids(dataset: PreparedDataset) -> list[str]:
 def test_rows_of_several_splits_come_in_the_order_asked_for(demo_dataset: PreparedDataset) -> None:
     ids = all_ids(demo_dataset)
     rows = np.sort(np.random.default_rng(0).permutation(len(ids))[:17])
-    selection = Selection(demo_dataset, SPLITS, rows)
+    selection = Selection.of(demo_dataset, SPLITS, rows)
     assert len(selection) == 17
     order = np.random.default_rng(1).permutation(17)
     taken = selection.take(order, ("record_id", "split"))
@@ -34,8 +34,8 @@ def test_groups_hold_the_selected_rows_in_the_order_of_reading(demo_dataset: Pre
         inside = sum(start <= row < start + rows for row in chosen.tolist())
         expected += [inside] if inside else []
         start += rows
-    assert Selection(demo_dataset, SPLITS, chosen).group_rows().tolist() == expected
-    whole = Selection(demo_dataset, ("train",))
+    assert Selection.of(demo_dataset, SPLITS, chosen).group_rows().tolist() == expected
+    whole = Selection.of(demo_dataset, ("train",))
     assert whole.group_rows().tolist() == demo_dataset.group_rows("train").tolist()
     assert len(whole) == demo_dataset.rows("train")
 
@@ -43,4 +43,4 @@ def test_groups_hold_the_selected_rows_in_the_order_of_reading(demo_dataset: Pre
 def test_rows_out_of_order_or_twice_are_refused(demo_dataset: PreparedDataset) -> None:
     for rows in ([2, 1], [1, 1]):
         with pytest.raises(ValueError, match="ascending"):
-            Selection(demo_dataset, SPLITS, np.array(rows))
+            Selection.of(demo_dataset, SPLITS, np.array(rows))

@@ -19,7 +19,7 @@ from physioclr.pipeline.trained_on import identities_of, overlap_of, read_traine
 def test_every_row_is_there_whoever_read_it(
     demo_dataset: PreparedDataset, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    selection = Selection(demo_dataset, ("train",))
+    selection = Selection.of(demo_dataset, ("train",))
     here = identities_of(selection, console)
     assert here["record_id"].to_pylist() == selection.take(np.arange(len(selection)), ["record_id"])[0].to_pylist()
     monkeypatch.setattr(trained_on, "ROWS_AT_ONCE", 16)
@@ -27,12 +27,12 @@ def test_every_row_is_there_whoever_read_it(
     write_trained_on(here, str(tmp_path))
     assert read_trained_on(str(tmp_path)).equals(here)
     assert read_trained_on(str(tmp_path / "elsewhere")) is None
-    assert identities_of(Selection(demo_dataset, SPLITS, np.array([], dtype=np.int64)), console).num_rows == 0
+    assert identities_of(Selection.of(demo_dataset, SPLITS, np.array([], dtype=np.int64)), console).num_rows == 0
 
 
 def test_a_recording_is_found_by_its_signal_under_another_name(demo_dataset: PreparedDataset, console: Console) -> None:
-    known = identities_of(Selection(demo_dataset, ("train",)), console)
-    test = identities_of(Selection(demo_dataset, ("test",)), console)
+    known = identities_of(Selection.of(demo_dataset, ("train",)), console)
+    test = identities_of(Selection.of(demo_dataset, ("test",)), console)
     assert len(overlap_of(known, test).rows) == 0
     renamed = [pa.array([f"other-{name}" for name in known[key].to_pylist()]) for key in trained_on.NAMES]
     stranger = pa.table([*renamed, known["fingerprint"]], schema=known.schema).slice(3, 2)
