@@ -10,11 +10,28 @@ from physioclr.config import MonitorConfig, PrepareConfig, PretrainConfig, Train
 from physioclr.downstream import FinetuneConfig, FinetuneTraining
 from physioclr.section import AboveZero, NotNegative, Positive, Section
 
-# How a method answers a task. Of an encoder: `probe`, the same beside the 150 features, `finetune` (transformer
-# trained), `all` (everything trained). Without one: the encoder trained from nothing (`scratch`), the 150 features with
-# logistic regression (`logistic`) or gradient boosting (`boosting`), and `minirocket`.
-Answer = Literal["probe", "probe+features", "finetune", "all", "scratch", "logistic", "boosting", "minirocket"]
-OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "probe+features", "finetune", "all")
+# How a method answers a task. Of an encoder: `probe`, `finetune` (transformer trained), `all` (everything trained), and
+# each of these together with logistic regression on the 150 features (`+features`: mean log-odds). Without one: the
+# encoder trained from nothing (`scratch`), the features with logistic regression (`logistic`) or gradient boosting
+# (`boosting`), and `minirocket`.
+Answer = Literal[
+    "probe",
+    "probe+features",
+    "finetune",
+    "finetune+features",
+    "all",
+    "all+features",
+    "scratch",
+    "logistic",
+    "boosting",
+    "minirocket",
+]
+WITHOUT_FEATURES: dict[Answer, Answer] = {
+    "probe+features": "probe",
+    "finetune+features": "finetune",
+    "all+features": "all",
+}
+OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "finetune", "all", *WITHOUT_FEATURES)
 TRAINED: tuple[Answer, ...] = ("finetune", "all", "scratch")  # by Ray Train; the others are fitted
 SET_BY_CELLS = ("mode", "task", "own", "test", "split", "label_fraction", "subset_seed")  # of `finetune`
 

@@ -1,7 +1,7 @@
 """Linear probe: what a linear classifier reads from a frozen embedding, from the 150 features, or from both.
 
-An embedding has hundreds of columns and the features are fewer, so under one penalty the embedding outweighs them. How
-much the features count is therefore chosen too, like the penalty, where they stand beside an embedding.
+An embedding has more columns than the features and would outweigh them under one penalty. So embedding and features
+have a probe each, with a penalty of its own, and their log-odds are averaged: nothing more has to be chosen.
 
 Shape legend: n rows, d columns of x, C classes.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -24,11 +24,6 @@ from sklearn.preprocessing import StandardScaler
 from physioclr.evaluation.ranked import RankedScores, mean_of_defined
 
 GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strength of the L2 penalty
-BESIDE_WEIGHTS = (
-    1.0,
-    3.0,
-    10.0,
-)  # what standardised features are multiplied by: a weight w divides their penalty by w^2
 MAX_ITERATIONS = 1000
 
 
@@ -39,7 +34,6 @@ class Probe:
     `constant` are the columns that had only one outcome in training: every row gets the same score for them, which is
     an AUROC of 0.5. `validation_auroc` is the macro-AUROC that chose `c`; NaN when no class had both outcomes in
     validation, and then `c` is the middle of the grid. `converged` says that every fit of this `c` ended by itself.
-    `beside_weight` is that of the features beside the embedding, 1 where there are none.
     """
 
     preprocess: Pipeline
@@ -49,7 +43,6 @@ class Probe:
     validation_auroc: float
     constant: tuple[int, ...]
     converged: bool
-    beside_weight: float = 1.0
 
     def scores(self, x: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class: float64 [n, C] for `x` [n, d]."""
@@ -64,31 +57,21 @@ def fit_probe(
     y_val: ArrayLike,
     *,
     grid: Sequence[float] = GRID,
-    beside: int = 0,
-    beside_weights: Sequence[float] = BESIDE_WEIGHTS,
 ) -> Probe:
     """Standardise, then one L2 logistic regression a class, with the C of the best validation macro-AUROC.
 
-    `x` float [n, d] (NaN = missing, replaced by the training mean), `y` bool [n, C]. The last `beside` columns of x are
-    features beside an embedding: each of `beside_weights` is tried for them. One C and one weight serve all classes; of
-    equal ones the first weight with its smallest C, so the strongest penalty, is taken. Deterministic. Raises
-    ValueError when the shapes do not fit.
+    `x` float [n, d] (NaN = missing, replaced by the training mean), `y` bool [n, C]. One C serves all classes; of equal
+    ones the smallest, so the strongest penalty, is taken. Deterministic. Raises ValueError when the shapes do not fit.
     """
     x_fit, y_fit = check_tables("training", x_train, y_train)
     x_check, y_check = check_tables("validation", x_val, y_val)
     if x_fit.shape[1] != x_check.shape[1] or y_fit.shape[1] != y_check.shape[1]:
         raise ValueError("training and validation differ in columns; take both from the same encoder and task")
-    if not grid or not beside_weights:
-        raise ValueError("the grid of penalties or of weights is empty; give at least one value")
-    if not 0 <= beside <= x_fit.shape[1]:
-        raise ValueError(f"{beside} columns cannot be beside an embedding in x of {x_fit.shape[1]} columns")
+    if not grid:
+        raise ValueError("the grid of penalties is empty; give at least one value")
     preprocess = make_pipeline(SimpleImputer(strategy="mean", keep_empty_features=True), StandardScaler())
     ready_nd = preprocess.fit_transform(x_fit)
-    candidates = [
-        candidate
-        for weight in (beside_weights if beside else (1.0,))
-        for candidate in _fit_grid(preprocess, ready_nd, y_fit, sorted(grid), beside, weight)
-    ]
+    candidates = _fit_grid(preprocess, ready_nd, y_fit, sorted(grid))
     return _best(candidates, x_check, y_check, otherwise=(len(grid) - 1) // 2)
 
 
@@ -106,12 +89,9 @@ def _fit_grid(
     ready_nd: NDArray[np.float64],
     y_nC: NDArray[np.bool_],
     grid: list[float],
-    beside: int,
-    weight: float,
 ) -> list[Probe]:
     """One probe for each C, ascending; each fit starts from the one before, which saves most of the iterations."""
     classes, columns = y_nC.shape[1], ready_nd.shape[1]
-    scale_d = np.where(np.arange(columns) < columns - beside, 1.0, weight)
     constant = tuple(column for column in range(classes) if y_nC[:, column].all() or not y_nC[:, column].any())
     models = {
         column: LogisticRegression(solver="lbfgs", max_iter=MAX_ITERATIONS, warm_start=True)
@@ -125,11 +105,16 @@ def _fit_grid(
         for column, model in models.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # said once, in `converged`
-                model.set_params(C=c).fit(ready_nd * scale_d, y_nC[:, column])
-            coefficients[column], intercepts[column] = model.coef_[0] * scale_d, model.intercept_[0]
+                model.set_params(C=c).fit(ready_nd, y_nC[:, column])
+            coefficients[column], intercepts[column] = model.coef_[0], model.intercept_[0]
         converged = all(int(model.n_iter_[0]) < MAX_ITERATIONS for model in models.values())
-        probes.append(Probe(preprocess, coefficients, intercepts, c, float("nan"), constant, converged, weight))
+        probes.append(Probe(preprocess, coefficients, intercepts, c, float("nan"), constant, converged))
     return probes
+
+
+def together(*scores: ArrayLike) -> NDArray[np.float64]:
+    """Probabilities of several classifiers of the same rows, as one: that of the mean of their log-odds."""
+    return np.asarray(expit(np.mean([logit(np.asarray(each, dtype=np.float64)) for each in scores], axis=0)))
 
 
 def check_tables(name: str, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

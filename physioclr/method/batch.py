@@ -78,5 +78,6 @@ class SegmentBatch:
         return self._each(lambda values: values[first:last])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> SegmentBatch:
-        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        return SegmentBatch(**{name: value if value is None else change(value) for name, value in values.items()})
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        changed: dict[str, Any] = {name: None if value is None else change(value) for name, value in values.items()}
+        return SegmentBatch(**changed)

@@ -65,18 +65,24 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     )
     without = {one.cell for one in failed}
     possible = [cell for cell in answers if cell.encoder is None or cell.encoder.config.name not in without]
-    failed += _all("Answers", [(cell.config.name, _answer_task(cell, cpus)) for cell in possible], at_once, console)
+    for what, now in (("Answers", _first(possible)), ("Answers beside the features", [c for c in possible if c.base])):
+        failed += _all(what, [(cell.config.name, _answer_task(cell, cpus)) for cell in now], at_once, console)
     done = [cell for cell in answers if run.summary_of(cell.uri) is not None]
     if not done:
         raise RunError(f"No cell of the comparison could be done; the first failed so: {failed[0].reason}")
     return write_result(config, uri, done, [(one.cell, one.reason) for one in failed], console)
 
 
+def _first(answers: Sequence[AnswerCell]) -> list[AnswerCell]:
+    """Those that need no other one, and those that others need, each once."""
+    return list({cell.uri: cell for each in answers for cell in (each.base or each,)}.values())
+
+
 def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:
     """Where the embeddings of this encoder are needed: by fitted answers."""
     prepared: dict[str, str] = {}
     for each in answers:
-        if each.encoder is cell and not each.trained:
+        if each.encoder is cell and not (each.base or each).trained:
             prepared |= each.embeddings
     placed = replace(cell, config=_with_cpus(cell.config, cpus))
     return lambda: ray.get(_remote(_make_encoder).remote(placed, prepared))

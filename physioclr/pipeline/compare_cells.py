@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from physioclr import configfile, storage
-from physioclr.comparison import OF_AN_ENCODER, TRAINED, Answer, CompareConfig, ComparedMethod
+from physioclr.comparison import OF_AN_ENCODER, TRAINED, WITHOUT_FEATURES, Answer, CompareConfig, ComparedMethod
 from physioclr.config import PrepareConfig, PretrainConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
@@ -40,7 +40,10 @@ class EncoderCell:
 
 @dataclass(frozen=True)
 class AnswerCell:
-    """An answer to be found. `config` says what is asked of which recordings; for those of `TRAINED` it is a run."""
+    """An answer to be found. `config` says what is asked of which recordings; for those of `TRAINED` it is a run.
+
+    `base` is the cell that has to be done before, of an answer that puts the features beside another's scores.
+    """
 
     method: str
     answer: Answer
@@ -48,6 +51,7 @@ class AnswerCell:
     datasets: tuple[PrepareConfig, ...]
     config: FinetuneConfig
     encoder: EncoderCell | None
+    base: AnswerCell | None = None
 
     @property
     def uri(self) -> str:
@@ -108,15 +112,20 @@ def _encoder(config: CompareConfig, name: str, method: ComparedMethod, seed: int
 def _answers(
     config: CompareConfig, name: str, method: ComparedMethod, answer: Answer, seed: int, encoder: EncoderCell | None
 ) -> Iterator[AnswerCell]:
+    without = WITHOUT_FEATURES.get(answer)
+    scored = without or answer
     base = _merged(config.finetune.model_dump(mode="json"), method.finetune)
     base["training"]["seed"] = seed
     base |= {
-        "mode": answer if answer in TRAINED else "probe" if encoder else "scratch",
+        "mode": scored if scored in TRAINED else "probe" if encoder else "scratch",
         "encoder": encoder.encoder if encoder else None,
         "subset_seed": seed,
         "model": config.pretrain.model.model_dump(mode="json"),
         "output": storage.join(config.output, "answers"),
     }
+    bases: Iterator[AnswerCell] = iter(())
+    if without is not None:
+        bases = _answers(config, name, method, without, seed, encoder)
     for target, asked in config.targets.items():
         for task in asked.tasks:
             for fraction in config.fractions:
@@ -127,12 +136,13 @@ def _answers(
                 identity = _identity(whole) | {"answer": answer, "dataset": _identity(asked.dataset)}
                 identity["test"] = None if asked.test is None else _identity(asked.test)
                 identity["encoder"] = encoder.config.name if encoder else None
-                if answer not in TRAINED:  # nothing of the training loop matters to what is fitted
+                if scored not in TRAINED:  # nothing of the training loop matters to what is fitted
                     identity = {
                         key: value for key, value in identity.items() if key not in ("optimiser", "training", "model")
                     }
                 cell = f"{answer}-{task}-{100 * fraction:g}-{seed}-{_digest(identity)}"
-                yield AnswerCell(name, answer, target, datasets, whole.model_copy(update={"name": cell}), encoder)
+                whole = whole.model_copy(update={"name": cell})
+                yield AnswerCell(name, answer, target, datasets, whole, encoder, next(bases, None))
 
 
 def _identity(config: PretrainConfig | FinetuneConfig | PrepareConfig) -> dict[str, Any]:

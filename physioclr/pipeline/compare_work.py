@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
@@ -18,12 +20,12 @@ from physioclr.baselines.tabular import fit_boosting, fit_logistic
 from physioclr.downstream import EmbedConfig
 from physioclr.ecg.record import FS
 from physioclr.encoder import export_encoder
-from physioclr.evaluation.probe import fit_probe
+from physioclr.evaluation.probe import Probe, fit_probe, together
 from physioclr.method.encoder import Encoder
 from physioclr.method.views import decode
 from physioclr.pipeline import run
 from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell
-from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.dataset import PreparedDataset, read_table
 from physioclr.pipeline.embedding import embed_archive, read_embeddings
 from physioclr.pipeline.finetune import finetune, what_was_seen
 from physioclr.pipeline.finetune_result import SEGMENTS, write_predictions
@@ -80,29 +82,44 @@ def _fitted(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict[s
     """Scores [n, 2, C] of the validation and test rows, and what was chosen."""
     if cell.answer == "minirocket":
         return _minirocket(cell, data)
-    beside = 0
-    if cell.answer in ("logistic", "boosting"):
-        x = _features(data)
-    else:
-        x = _embeddings(cell, data)
-        if cell.answer == "probe+features":
-            features = _features(data)
-            x, beside = np.concatenate([x, features], axis=-1), features.shape[-1]
-    flat = {name: x[data.part(name)].reshape(-1, x.shape[-1]) for name in ("train", "validation", "test")}
-    y = {name: np.repeat(data.y[data.part(name)], SEGMENTS, axis=0) for name in ("train", "validation")}
-    parts = (flat["train"], y["train"], flat["validation"], y["validation"])
-    facts: dict[str, Any]
-    if cell.answer == "boosting":
-        trees = fit_boosting(*parts, seed=cell.config.training.seed)
-        scorer, facts = trees.scores, {"leaves": trees.leaves, "rounds": trees.rounds}
-    else:
-        probe = fit_logistic(*parts) if cell.answer == "logistic" else fit_probe(*parts, beside=beside)
-        facts = {"c": probe.c, "converged": probe.converged}
-        scorer = probe.scores
-        if beside:
-            facts["weight of the features"] = probe.beside_weight
+    if cell.base is not None:
+        return _beside_features(cell, cell.base, data)
+    if cell.answer == "probe":
+        return _probed(_embeddings(cell, data), data, fit_probe)
+    if cell.answer == "logistic":
+        return _probed(_features(data), data, fit_logistic)
+    x, y = _flat(_features(data), data)
+    trees = fit_boosting(x["train"], y["train"], x["validation"], y["validation"], seed=cell.config.training.seed)
+    return _scores(trees.scores, x, data), {"leaves": trees.leaves, "rounds": trees.rounds}
+
+
+def _beside_features(cell: AnswerCell, base: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """The scores of another cell and of logistic regression on the features, as one."""
+    scores, facts = _probed(_features(data), data, fit_logistic)
+    table = read_table(storage.join(base.uri, "predictions.parquet"))
+    columns = [f"score_{name}" for name in data.task.classes]
+    for part, of_features in scores.items():
+        rows = table.filter(pc.equal(table["split"], part))
+        others = np.stack([rows[name].to_numpy() for name in columns], axis=1).reshape(of_features.shape)
+        scores[part] = together(others, of_features)
+    return scores, {"of the features": facts, "beside": base.config.name}
+
+
+def _probed(x_n2d: Floats, data: Labelled, fit_to: Callable[..., Probe]) -> tuple[dict[str, Floats], dict[str, Any]]:
+    x, y = _flat(x_n2d, data)
+    probe = fit_to(x["train"], y["train"], x["validation"], y["validation"])
+    return _scores(probe.scores, x, data), {"c": probe.c, "converged": probe.converged}
+
+
+def _flat(x_n2d: Floats, data: Labelled) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_]]]:
+    """A row a segment of each part, and the outcomes of those that are learned from."""
+    x = {name: x_n2d[data.part(name)].reshape(-1, x_n2d.shape[-1]) for name in ("train", "validation", "test")}
+    return x, {name: np.repeat(data.y[data.part(name)], SEGMENTS, axis=0) for name in ("train", "validation")}
+
+
+def _scores(scorer: Callable[[Floats], Floats], x: dict[str, Floats], data: Labelled) -> dict[str, Floats]:
     shape = (-1, SEGMENTS, len(data.task.classes))
-    return {name: scorer(flat[name]).reshape(shape) for name in ("validation", "test")}, facts
+    return {name: scorer(x[name]).reshape(shape) for name in ("validation", "test")}
 
 
 def _minirocket(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict[str, Any]]:

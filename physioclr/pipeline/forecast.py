@@ -111,12 +111,13 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
     """Cells, done and to do, and hours and money of those to do, as far as rates were measured or are stated."""
     encoders, answers = cells(config)
     made = {cell.uri: cell for cell in encoders if run.summary_of(cell.uri) is not None}
-    found = {cell.uri for cell in answers if run.summary_of(cell.uri) is not None}
-    trained = [cell for cell in answers if cell.trained]
+    found = {one.uri for cell in answers for one in (cell, cell.base or cell) if run.summary_of(cell.uri) is not None}
+    trained = list({one.uri: one for cell in answers for one in (cell.base or cell,) if one.trained}.values())
     facts: dict[str, Any] = {
         "comparison": storage.join(config.output, config.name),
         "encoders": f"{len(encoders):,}, {len(made):,} of them done",
-        "answers": f"{len(answers):,}, {len(found):,} of them done; {len(trained):,} are trained, the others fitted",
+        "answers": f"{len(answers):,}, {sum(cell.uri in found for cell in answers):,} of them done; "
+        f"{len(trained):,} are trained, the others fitted",
     }
     left = [cell for cell in encoders if cell.uri not in made and not cell.untrained]
     training = [cell for cell in trained if cell.uri not in found]

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from physioclr.evaluation.metrics import auroc
-from physioclr.evaluation.probe import fit_probe
+from physioclr.evaluation.probe import fit_probe, together
 
 
 def _data(seed: int, rows: int, noise_columns: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -92,37 +92,20 @@ def test_tables_that_do_not_fit_are_refused() -> None:
         fit_probe(x, y, x[:, :3], y)
 
 
-def _beside(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """An embedding of 100 columns that says nothing and two features, of which one decides."""
-    generator = np.random.default_rng(seed)
-    features = generator.normal(size=(rows, 2))
-    y = (features[:, :1] + 0.5 * generator.normal(size=(rows, 1))) > 0
-    return np.column_stack([generator.normal(size=(rows, 100)), features]), y
+def test_together_is_the_mean_of_the_log_odds() -> None:
+    first, second = np.array([[0.2, 0.5, 0.0]]), np.array([[0.8, 0.9, 0.0]])
+    odds = np.sqrt((0.2 / 0.8) * (0.8 / 0.2)), np.sqrt((0.5 / 0.5) * (0.9 / 0.1))
+    np.testing.assert_allclose(together(first, second), [[odds[0] / (1 + odds[0]), odds[1] / (1 + odds[1]), 0.0]])
+    np.testing.assert_allclose(together(first), first)
 
 
-def test_features_beside_an_embedding_are_given_their_weight_on_validation() -> None:
-    (x_train, y_train), (x_val, y_val), (x, y) = _beside(0, 120), _beside(1, 300), _beside(2, 500)
-    alike = fit_probe(x_train, y_train, x_val, y_val)
-    weighted = fit_probe(x_train, y_train, x_val, y_val, beside=2)
-    assert (alike.beside_weight, weighted.beside_weight > 1.0) == (1.0, True)
-    first, second = (auroc(y, probe.scores(x), ["a"]).macro for probe in (alike, weighted))
-    assert second > first + 0.02
-
-
-def test_a_weight_is_the_same_as_scaling_the_features_after_standardising() -> None:
-    (x_train, y_train), (x_val, y_val) = _beside(0, 120), _beside(1, 300)
-    probe = fit_probe(x_train, y_train, x_val, y_val, grid=(0.01,), beside=2, beside_weights=(4.0,))
-    scaler = StandardScaler().fit(x_train)
-    scale = np.r_[np.ones(100), 4.0, 4.0]
-    plain = LogisticRegression(C=0.01, max_iter=1000).fit(scaler.transform(x_train) * scale, y_train[:, 0])
-    expected = plain.predict_proba(scaler.transform(x_val) * scale)[:, 1]
-    np.testing.assert_allclose(probe.scores(x_val)[:, 0], expected, atol=2e-3)
-    assert probe.beside_weight == 4.0
-
-
-def test_more_features_beside_than_columns_are_refused() -> None:
-    x, y = _data(0, 50)
-    with pytest.raises(ValueError, match="beside an embedding"):
-        fit_probe(x, y, x, y, beside=13)
-    with pytest.raises(ValueError, match="empty"):
-        fit_probe(x, y, x, y, beside=1, beside_weights=())
+def test_together_has_what_either_knows() -> None:
+    """One classifier tells the first half of the rows apart, the other the second half."""
+    generator = np.random.default_rng(0)
+    y = generator.random((400, 1)) > 0.5
+    knows = np.where(y, 0.9, 0.1) + 0.05 * generator.normal(size=y.shape)
+    halves = np.arange(400)[:, None] < 200
+    noise = 0.5 + 0.01 * generator.normal(size=(2, 400, 1))
+    first, second = np.where(halves, knows, noise[0]), np.where(halves, noise[1], knows)
+    single = max(auroc(y, scores, ["a"]).macro for scores in (first, second))
+    assert auroc(y, together(first.clip(0.01, 0.99), second.clip(0.01, 0.99)), ["a"]).macro > single + 0.1
