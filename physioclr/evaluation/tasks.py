@@ -50,6 +50,10 @@ def _statements(labels: Codes, statements: Codes) -> set[str] | None:
     return set(statements) & set(STATEMENTS) or None
 
 
+def _statement(code: str, labels: Codes, statements: Codes) -> set[str] | None:
+    return {code} & set(statements) if statements else None
+
+
 def _afib(labels: Codes, statements: Codes) -> set[str] | None:
     if not labels and not statements:
         return None
@@ -75,9 +79,12 @@ TASKS = {
 
 
 def get_task(name: str) -> Task:
-    """The task of that name; `ConfigError` that lists the names there are."""
+    """The task of that name, or statement:CODE, one of PTB-XL's against the rest. `ConfigError` lists what there is."""
+    kind, colon, code = name.partition(":")
+    if colon and kind == "statement" and code in STATEMENTS:
+        return Task(name, (code,), partial(_statement, code))
     if name not in TASKS:
-        raise ConfigError(f"there is no task {name!r}; the tasks are {', '.join(TASKS)}")
+        raise ConfigError(f"there is no task {name!r}; the tasks are {', '.join(TASKS)} and statement:CODE, as of AFIB")
     return TASKS[name]
 
 

@@ -14,27 +14,28 @@ from physioclr.pipeline.metrics_log import Row
 from physioclr.pipeline.progress import Meter
 
 POLL_SECONDS = 1.0
-Listener = Callable[[Row], None]  # is called with the metrics row of each epoch
+BEGUN = "begun"  # kind of the row that says that the workers have started
+Listener = Callable[[Row], None]  # is called with a row of kind BEGUN, and with the metrics row of each epoch
 
 
 class Board:
-    """Keeps the last word of the training workers, and the epochs that they have finished."""
+    """Keeps the last word of the training workers, and rows: that they have begun, and each finished epoch."""
 
     def __init__(self) -> None:
         self._samples, self._note = 0, ""
-        self._epochs: list[Row] = []
+        self._rows: list[Row] = []
 
     def tell(self, samples: int, note: str) -> None:
         """Say how many samples are done and what to show beside them."""
         self._samples, self._note = samples, note
 
-    def add_epoch(self, row: Row) -> None:
-        """Say that an epoch is done and saved, with its metrics row."""
-        self._epochs.append(row)
+    def add(self, row: Row) -> None:
+        """Say that the workers have begun, or that an epoch is done and saved, with its metrics row."""
+        self._rows.append(row)
 
-    def read(self, epochs: int) -> tuple[int, str, list[Row]]:
-        """What was told last, and the epochs after the first so many."""
-        return self._samples, self._note, self._epochs[epochs:]
+    def read(self, rows: int) -> tuple[int, str, list[Row]]:
+        """What was told last, and the rows after the first so many."""
+        return self._samples, self._note, self._rows[rows:]
 
 
 def start() -> Any:
@@ -44,16 +45,16 @@ def start() -> Any:
 
 @contextmanager
 def shown(board: Any, total: int, what: str, console: Console, listener: Listener | None = None) -> Iterator[None]:
-    """Show the board as a progress meter, `what` before it, and tell `listener` each epoch, while the body runs."""
+    """Show the board as a progress meter, `what` before it, and tell `listener` each row, while the body runs."""
     stop = threading.Event()
 
     def poll() -> None:
         meter: Meter | None = None
-        epochs, last = 0, False
+        told, last = 0, False
         while not last:
             last = stop.wait(POLL_SECONDS)
-            samples, note, rows = ray.get(board.read.remote(epochs))
-            epochs += len(rows)
+            samples, note, rows = ray.get(board.read.remote(told))
+            told += len(rows)
             if listener is not None:
                 for row in rows:
                     listener(row)

@@ -52,7 +52,8 @@ def fit(
     """Train to the end of the plan, from the latest checkpoint below `uri` if there is one.
 
     Every worker is called with `{"job": make_job(threads, board)}`. `what` is written beside the progress, `listener`
-    is told each epoch. A run without a checkpoint of its own begins at `start`, if there is one.
+    is told that the workers have begun, and each epoch. A run without a checkpoint of its own begins at `start`, if
+    there is one.
     """
     workers = cluster.place_workers(training, cluster.resources())
     grain = samples.plan.batch_size // (training.accumulate * workers.count)

@@ -20,6 +20,7 @@ from ray.train import Checkpoint
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from physioclr.pipeline.board import BEGUN
 from physioclr.pipeline.fit import Start
 from physioclr.pipeline.memory import keep_freed_memory
 from physioclr.pipeline.metrics_log import MetricsLog
@@ -93,6 +94,8 @@ class Loop(ABC):
     def run(self) -> None:
         """Train to the end of the plan, measuring and saving at the end of each epoch."""
         plan, checkpoint = self.job.plan, self.config.checkpoint
+        if self.log is not None:
+            self.job.board.add.remote({"kind": BEGUN, "step": self.state.step})
         self.begin()
         grains = self.grains()
         while self.state.step < plan.epochs * plan.steps_per_epoch and not self.ended():
@@ -175,7 +178,7 @@ class Loop(ABC):
         self.state.sums, self.state.counts = {}, {}
         self._save({**means, **figures})
         if self.log is not None:
-            self.job.board.add_epoch.remote(self.log.last)
+            self.job.board.add.remote(self.log.last)
 
     def _save(self, metrics: dict[str, float]) -> None:
         """Upload a checkpoint (from rank 0; all weights are equal) and register it with Ray Train."""

@@ -32,7 +32,7 @@ from physioclr.pipeline.trainer import Job, train_worker
 def pretrain(config: PretrainConfig, console: Console, listener: Listener | None = None) -> dict[str, Any]:
     """Run (or go on with, or just report) the run `config` names; returns its summary.
 
-    `listener` is told the metrics row of each epoch, those of earlier starts of the run first.
+    `listener` is told the metrics row of each epoch, those of earlier starts first, and when the workers begin.
 
     Raises a `UserError` when the name, the data, the storage or the cluster do not allow it.
     """

@@ -22,6 +22,7 @@ from physioclr import storage
 from physioclr.config import PretrainConfig
 from physioclr.errors import RunError
 from physioclr.pipeline import cluster, run
+from physioclr.pipeline.board import BEGUN
 from physioclr.pipeline.cli import user_message
 from physioclr.pipeline.fit import CHECKPOINTS
 from physioclr.pipeline.metrics_log import Row
@@ -62,14 +63,16 @@ def _train(proposal: dict[str, Any], search: SearchConfig, folder: str, cpus: fl
     rows: queue.Queue[Row] = queue.Queue()
     work = _Work(config, rows)
     work.start()
-    reported = 0
+    reported, begun = 0, False
     while work.is_alive() or not rows.empty():
         try:
             row = rows.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            _refuse_to_wait(work, search, config, cpus)
+            if not begun:
+                _refuse_to_wait(work, search, config, cpus)
             continue
-        if row["epoch"] > reported:
+        begun = begun or row["kind"] == BEGUN
+        if row["kind"] != BEGUN and row["epoch"] > reported:
             reported = row["epoch"]
             _report(config, row, whole)
     if work.error is not None:
@@ -98,7 +101,7 @@ class _Work(threading.Thread):
 def _refuse_to_wait(work: _Work, search: SearchConfig, config: PretrainConfig, cpus: float) -> None:
     """Raise `RunError` when the trial's workers have not started after so long: nothing will ever place them."""
     waited = time.monotonic() - work.begun
-    if waited < search.placement_timeout_s or storage.exists(storage.join(run.run_uri(config), "metrics.jsonl")):
+    if waited < search.placement_timeout_s:
         return
     training = config.training
     raise RunError(

@@ -62,6 +62,14 @@ def test_a_named_task_is_taken_as_it_is_and_none_is_none() -> None:
     assert choose_task("none", [[SINUS]], [[]]) is None
 
 
+def test_a_statement_is_a_task_against_the_rest() -> None:
+    y, in_task = label_matrix(get_task("statement:PVC"), [[], [], []], [["PVC", "NORM"], ["NORM"], []])
+    assert y[:, 0].tolist() == [True, False, False]
+    assert in_task.tolist() == [True, True, False]
+    with pytest.raises(ConfigError, match="statement:CODE"):
+        get_task("statement:NOPE")
+
+
 def test_an_unknown_task_names_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"'afibb'.*superclasses, .*afib, challenge-26"):
         choose_task("afibb", [], [])
