@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from physioclr.comparison import CostConfig
 from physioclr.config import MonitorConfig, PretrainConfig, TrainingConfig
@@ -48,7 +48,16 @@ class Choices(Section):
     choices: Annotated[tuple[Any, ...], Field(min_length=1)]
 
 
-Parameter = Range | Choices
+def _kind(value: Any) -> str:
+    """Which of the two is meant, so that what is wrong with it is said of that one alone."""
+    choices = isinstance(value, Choices) or (isinstance(value, dict) and "choices" in value)
+    return "choices" if choices else "range"
+
+
+Parameter = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[Choices, Tag("choices")],
+    Discriminator(_kind),
+]
 
 
 class PruningConfig(Section):

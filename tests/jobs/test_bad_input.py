@@ -79,7 +79,7 @@ def the_line(done: Done) -> str:
         ("finetune", ["task=own"], "task=own and the section `own` need each other"),
         ("finetune", ["own.minimum=3", "task=own", "own.classes=[a]"], "give either `classes`"),
         ("finetune", ["label_fraction=0"], "label_fraction in the command line is 0"),
-        ("search", ["space.objective.dleta.choices=[0.1]"], "did you mean 'objective.delta'"),
+        ("search", ["space={objective.dleta: {choices: [0.1]}}"], "did you mean 'objective.delta'"),
         ("search", ["pretrain.monitor.probe=none"], "the probe is what is maximised"),
         ("finetune", ["training.workers=3"], "batch_size 32 cannot be shared by 3 workers"),
     ],
