@@ -55,6 +55,8 @@ def fit(
     is told that the workers have begun, and each epoch. A run without a checkpoint of its own begins at `start`, if
     there is one.
     """
+    if latest_samples_seen(uri) >= samples.plan.samples:  # stopped between its last checkpoint and its end
+        return _latest_result(uri)
     workers = cluster.place_workers(training, cluster.resources())
     grain = samples.plan.batch_size // (training.accumulate * workers.count)
     news = board.start()
@@ -91,10 +93,16 @@ def rest_of_plan(uri: str, samples: Samples, grain: int, start: int = 0) -> Call
     return stream
 
 
+def _latest_result(uri: str) -> Result:
+    """What Ray Train has kept of the run's checkpoints."""
+    folder = storage.join(uri, CHECKPOINTS)
+    return Result.from_path(storage.filesystem(folder)[1], storage_filesystem=storage.arrow_filesystem(folder))
+
+
 def latest_samples_seen(uri: str, start: int = 0) -> int:
     """Samples seen by the checkpoint that Ray Train will restore; `start` before the first one."""
     folder = storage.join(uri, CHECKPOINTS)
     if not storage.exists(storage.join(folder, "checkpoint_manager_snapshot.json")):
         return start
-    result = Result.from_path(storage.filesystem(folder)[1], storage_filesystem=storage.arrow_filesystem(folder))
+    result = _latest_result(uri)
     return int(result.metrics["samples_seen"]) if result.metrics else start

@@ -102,6 +102,19 @@ def test_a_killed_run_ends_with_the_same_weights(
     assert after == before, "a complete run is left alone"
 
 
+def test_stopped_after_its_last_checkpoint_it_only_exports(
+    demo_dataset: PreparedDataset, tmp_path: Path, console: Console
+) -> None:
+    config = configuration(demo_dataset, tmp_path, "late", 1)
+    before = pretrain(config, console)
+    trained = weights(config)
+    (tmp_path / "late" / "summary.json").unlink()
+    (tmp_path / "late" / "encoder" / "model.safetensors").unlink()
+    after = pretrain(config, console)
+    assert {**after, "seconds": 0} == {**before, "seconds": 0}
+    assert all(torch.equal(trained[name], value) for name, value in weights(config).items())
+
+
 def losses(run: Path) -> list[float]:
     return [row["loss"] for row in read_metrics(str(run)) if row["kind"] == "step"]
 
