@@ -26,7 +26,7 @@ from physioclr.pipeline.search import search
 from physioclr.pipeline.search_ledger import read_records
 from physioclr.search import METRIC, SearchConfig
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.cluster  # minutes each, and each with a Ray of its own: pytest -m cluster tests/pipeline
 ROOT = Path(__file__).parents[2]
 MODEL = {"width": 16, "depth": 1, "heads": 2, "feedforward": 32, "conv_channels": 8}
 MODEL |= {"position_groups": 4, "position_kernel": 16}
