@@ -45,11 +45,7 @@ def changed(config: Config, values: Mapping[str, Any], where: str) -> Config:
     """`config` with `values` at their dotted keys; `where` is named in a `ConfigError` as of `load`."""
     nested: dict[str, Any] = config.model_dump(mode="json")
     for key, value in values.items():
-        *parents, last = key.split(".")
-        node: Any = nested
-        for part in parents:
-            node = _child(node, part, f"{key}={value}")
-        node[int(last) if isinstance(node, list) else last] = value
+        _set(nested, key, value, f"{key}={value}")
     return validate(type(config), nested, where)
 
 
@@ -96,6 +92,11 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"The value in {override!r} is not valid YAML.") from error
+    _set(values, key, value, override)
+
+
+def _set(values: dict[str, Any], key: str, value: Any, override: str) -> None:
+    """Set the value at a dotted key of the nested `values`; `override` is named in errors."""
     *parents, last = key.split(".")
     node: Any = values
     for part in parents:

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from physioclr.comparison import CostConfig
-from physioclr.config import MonitorConfig, PretrainConfig, TrainingConfig
-from physioclr.downstream import FinetuneConfig
+from physioclr.config import PretrainConfig, TrainingConfig
 from physioclr.section import AboveZero, Fraction, Positive, Section
 
 METRIC = "probe_auroc"  # what is maximised: the probe's macro-AUROC on the validation split (`pipeline/monitor.py`)
@@ -83,17 +82,10 @@ class SearchTraining(TrainingConfig):
     workers: Positive = 1
 
 
-class SearchMonitor(MonitorConfig):
-    """As in pretraining; the probe is what is maximised."""
-
-    probe: str = "auto"
-
-
 class SearchPretrain(PretrainConfig):
     """What all trials share."""
 
     training: SearchTraining = SearchTraining()
-    monitor: SearchMonitor = SearchMonitor()
 
 
 _DEMO_SPACE: dict[str, Parameter] = {
@@ -147,11 +139,10 @@ class SearchConfig(Section):
                 raise ValueError(f"{', '.join(endless)} has no grid; give a step, or choices")
         if self.then == "finetune" and not self.finetune:
             raise ValueError("then=finetune needs the section `finetune`: name a downstream task there")
-        blank = FinetuneConfig().model_dump()
         for task, values in self.finetune.items():
-            unknown = [key for key in values if key not in blank or key in ("name", "output", "encoder")]
-            if unknown:
-                raise ValueError(f"finetune.{task} must not have {', '.join(unknown)}")
+            own = [key for key in ("name", "output", "encoder") if key in values]
+            if own:
+                raise ValueError(f"finetune.{task} must not have {', '.join(own)}: the search sets them")
         return self
 
 

@@ -179,7 +179,7 @@ class Reducer:
         return reduced.astype(np.float32)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """What `reducer_torch.reduce_on_device` needs, as arrays. Unused columns have no loading in `components`."""
+        """What `reducer_torch` needs, as arrays. Unused columns have no loading in `components`."""
         return {
             "mean": self.mean.astype(np.float32),
             "scale": self.scale.astype(np.float32),

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from physioclr.features.columns import COLUMNS
 from physioclr.method.contrastive import contrastive_rows
-from physioclr.method.pairs import PairKeys, same_origin
+from physioclr.method.pairs import PairKeys, not_itself, same_origin
 
 HIDDEN = 128
 TEMPERATURE = 0.1
@@ -39,9 +39,9 @@ def metric_rows(anchors: PairKeys, everyone: PairKeys, first: int) -> tuple[Tens
     `features_XK` of both are unit vectors of `FeatureMetric`, with their gradient. Positives: other segments of the
     recording or patient; negatives: all others. Segments without features are neither, and have no loss.
     """
-    anchor_S = first + torch.arange(len(anchors.record_X), device=anchors.record_X.device)
-    other_SG = anchor_S[:, None] != torch.arange(len(everyone.record_X), device=anchor_S.device)[None, :]
-    usable_SG = other_SG & anchors.has_features_X[:, None] & everyone.has_features_X[None, :]
+    usable_SG = (
+        not_itself(anchors, everyone, first) & anchors.has_features_X[:, None] & everyone.has_features_X[None, :]
+    )
     same_SG = same_origin(anchors, everyone, "patient")
     cosine_SG = anchors.features_XK @ everyone.features_XK.T
     return contrastive_rows(cosine_SG, same_SG & usable_SG, ~same_SG & usable_SG, TEMPERATURE, "supcon")

@@ -82,13 +82,18 @@ def same_origin(anchors: PairKeys, candidates: PairKeys, which: str) -> Tensor:
     return torch.zeros_like(same_record_SG)
 
 
+def not_itself(anchors: PairKeys, candidates: PairKeys, first: int) -> Tensor:
+    """False where a candidate is the anchor, bool [S, G]; the anchors are the candidates first .. first + S - 1."""
+    device = anchors.record_X.device
+    anchor_S = first + torch.arange(len(anchors.record_X), device=device)
+    return anchor_S[:, None] != torch.arange(len(candidates.record_X), device=device)[None, :]
+
+
 def find_pairs(
     anchors: PairKeys, candidates: PairKeys, first: int, shuffled_S: Tensor, objective: ObjectiveConfig
 ) -> Pairs:
     """The pairs of the anchors, which are the candidates first .. first + S - 1. `shuffled_S`: has an own view."""
-    anchor_S = first + torch.arange(anchors.record_X.shape[0], device=anchors.record_X.device)
-    candidate_G = torch.arange(candidates.record_X.shape[0], device=anchors.record_X.device)
-    other_SG = anchor_S[:, None] != candidate_G[None, :]
+    other_SG = not_itself(anchors, candidates, first)
     cosine_SG = feature_cosine(anchors, candidates)
     everyone = feature_cosine(candidates, candidates) if objective.choose == "quantile" else None
     alike_SG = alikeness(cosine_SG, other_SG, everyone, objective)

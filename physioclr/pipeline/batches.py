@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from physioclr.features.reducer_torch import reduce_on_device, standardise_on_device
+from physioclr.features.reducer_torch import project_on_device, standardise_on_device
 from physioclr.method.batch import SegmentBatch
 from physioclr.method.views import decode, halves
 from physioclr.pipeline.packing import Grain
@@ -26,17 +26,17 @@ def to_segments(grain: Grain, reducer: Mapping[str, Tensor], device: torch.devic
         return to_device(array, device)
 
     features_SF = move(grain.features).flatten(0, 1)
-    features_SK, has_features_S = reduce_on_device(features_SF, move(grain.usable).flatten().bool(), reducer)
+    standard_SF, usable_S = standardise_on_device(features_SF, reducer), move(grain.usable).flatten().bool()
     return SegmentBatch(
         signal_SLT=segments_of(grain.signal, device),
         r_peaks_SR=move(grain.r_peaks).flatten(0, 1).long(),
         intervals_SI2=move(grain.intervals).flatten(0, 1).long(),
-        features_SK=features_SK,
-        has_features_S=has_features_S,
+        features_SK=project_on_device(standard_SF, usable_S, reducer),
+        has_features_S=usable_S,
         record_S=move(grain.record).repeat_interleave(2),
         patient_S=move(grain.patient).repeat_interleave(2),
         quality_S=move(grain.quality).flatten(),
-        measures_SF=standardise_on_device(features_SF, reducer)[:, : features_SF.shape[1]],
+        measures_SF=standard_SF[:, : features_SF.shape[1]],
     )
 
 

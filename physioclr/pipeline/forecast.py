@@ -23,8 +23,8 @@ from physioclr.pipeline.finetune_report import class_name
 from physioclr.pipeline.labelled import read_labelled
 from physioclr.pipeline.layout import split_of
 from physioclr.pipeline.pretrain import make_plan
+from physioclr.pipeline.search import check
 from physioclr.pipeline.search_ledger import read_records
-from physioclr.pipeline.search_space import check_space
 from physioclr.search import Choices, Parameter, SearchConfig
 from physioclr.sources.registry import open_source
 
@@ -153,7 +153,7 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
 
 def of_search(config: SearchConfig) -> dict[str, Any]:
     """Trials, done and to do, and hours and money at most: of a search in which nothing is pruned."""
-    check_space(config)
+    check(config)
     records = read_records(run.run_uri(config))
     ended = sum(record.ended for record in records)
     facts: dict[str, Any] = {

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -184,7 +185,8 @@ class Loop(ABC):
         """Upload a checkpoint (from rank 0; all weights are equal) and register it with Ray Train."""
         facts = {"step": self.state.step, "samples_seen": self.state.samples_seen}
         metric, mode = self.config.checkpoint.metric, self.config.checkpoint.mode
-        worst = np.inf if mode == "min" else -np.inf
+        # Not infinite: Ray Train keeps scores as JSON, where infinity becomes null, and cannot restore those.
+        worst = sys.float_info.max if mode == "min" else -sys.float_info.max
         score = metrics.get(metric, worst)
         reported = {**facts, metric: score if np.isfinite(score) else worst}
         if self.rank:

@@ -14,7 +14,8 @@ def keep_freed_memory() -> bool:
     """Let glibc keep what a step frees. Whether it does: elsewhere than on glibc nothing is changed.
 
     It gives large blocks, as activations are, back to the system when they are freed, and at each step they come again
-    page by page: a tenth of a small encoder's step on a CPU.
+    page by page: a tenth of a small encoder's step on a CPU. Feature extraction, whose memory is to stay small, keeps
+    less (`features/batched/engine.py`).
     """
     if platform.libc_ver()[0] != "glibc":
         return False

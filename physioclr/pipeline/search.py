@@ -43,7 +43,7 @@ def search(config: SearchConfig, console: Console) -> dict[str, Any]:
     Raises a `UserError` when the name, the space, the data, the storage or the cluster do not allow it, and `RunError`
     when no trial has ended well.
     """
-    check_space(config)
+    check(config)
     uri = _claim(config)
     cluster.connect()
     at_once, cpus = cluster.room(config.pretrain.training, config.pretrain.training.workers, config.parallel)
@@ -63,6 +63,14 @@ def search(config: SearchConfig, console: Console) -> dict[str, Any]:
     summary["then"] = _then(config, records, console)
     run.write_summary(uri, summary)
     return summary
+
+
+def check(config: SearchConfig) -> None:
+    """Raise `ConfigError` where the space, or what is to follow the search, is not what a job takes: now, not then."""
+    check_space(config)
+    configfile.changed(config.pretrain, config.full, "full")
+    for task in config.finetune:
+        finetune_config(config, task, "not known yet")
 
 
 def _claim(config: SearchConfig) -> str:
@@ -90,7 +98,7 @@ def _tune(
     ended = [record for record in records if record.ended]
     together = config.pruning.by == "population"
     members = population(config, records) if together else []
-    with SearchProgress(wanted, epochs, console) as progress:
+    with SearchProgress(wanted, epochs, [record.trial for record in ended], console) as progress:
         ledger = Ledger(uri, records, epochs, config.pretrain.training.workers, progress.show)
         trainable = tune.with_parameters(run_trial, search=config, folder=storage.join(uri, "runs"), cpus=cpus)
         tuner = tune.Tuner(

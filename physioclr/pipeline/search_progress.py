@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -19,10 +19,10 @@ ROWS = 12  # of the live table: the running trials, then the best
 class SearchProgress:
     """Shows the records whenever they change; use as a context manager."""
 
-    def __init__(self, trials: int, epochs: int, console: Console) -> None:
+    def __init__(self, trials: int, epochs: int, ended_before: Iterable[str], console: Console) -> None:
         self._trials, self._epochs, self._console = trials, epochs, console
         self._live = Live(console=console, refresh_per_second=2) if console.is_terminal else None
-        self._said: set[str] | None = None
+        self._said = set(ended_before)  # those of earlier starts are not news
         self._logged = time.monotonic()
 
     def __enter__(self) -> SearchProgress:
@@ -42,8 +42,6 @@ class SearchProgress:
             self._live.update(self._table(records))
             return
         ended = {record.trial for record in records if record.ended}
-        if self._said is None:  # those of earlier starts are not news
-            self._said = {record.trial for record in records if record.ended and not record.starts}
         for record in records:
             if record.trial in ended - self._said:
                 score = "-" if record.score is None else f"{record.score:.3f}"

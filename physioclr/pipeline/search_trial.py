@@ -85,14 +85,14 @@ class _Work(threading.Thread):
     def __init__(self, config: PretrainConfig, rows: queue.Queue[Row]) -> None:
         super().__init__(daemon=True)
         self._config, self._rows = config, rows
-        self.error: BaseException | None = None
-        self.begun = time.monotonic()
+        self.error: Exception | None = None
+        self.since = time.monotonic()
 
     def run(self) -> None:
         said = io.StringIO()
         try:
             pretrain(self._config, Console(file=said, width=120), self._rows.put)
-        except BaseException as error:
+        except Exception as error:
             self.error = error
         finally:
             storage.write_text(storage.join(run.run_uri(self._config), "log.txt"), said.getvalue())
@@ -100,7 +100,7 @@ class _Work(threading.Thread):
 
 def _refuse_to_wait(work: _Work, search: SearchConfig, config: PretrainConfig, cpus: float) -> None:
     """Raise `RunError` when the trial's workers have not started after so long: nothing will ever place them."""
-    waited = time.monotonic() - work.begun
+    waited = time.monotonic() - work.since
     if waited < search.placement_timeout_s:
         return
     training = config.training

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from rich.console import Console
 
 from physioclr.errors import ConfigError
-from physioclr.pipeline.search import _scheduler
+from physioclr.pipeline.search import _scheduler, check
 from physioclr.pipeline.search_ledger import TrialRecord
+from physioclr.pipeline.search_progress import SearchProgress
 from physioclr.pipeline.search_proposals import Proposals
 from physioclr.pipeline.search_result import best_config, best_record, importance, table
 from physioclr.pipeline.search_space import as_drawn, check_space, drawn, grid_size, within
@@ -70,6 +73,19 @@ def test_what_cannot_be_searched_is_refused(values: dict[str, Any], message: str
 def test_the_space_is_checked_against_the_types_of_the_configuration(space: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_space(config_of(space=space))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"full": {"training.epoch": 40}}, "did you mean 'training.epochs'"),
+        ({"full": {"training.epochs": 0}}, "training.epochs in full is 0"),
+        ({"then": "finetune", "finetune": {"afib": {"taks": "afib"}}}, "did you mean 'task'"),
+    ],
+)
+def test_what_follows_is_checked_before_the_search_begins(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(config_of(**values))
 
 
 def test_every_value_that_is_proposed_is_one_that_a_pretraining_takes() -> None:
@@ -203,3 +219,15 @@ def test_an_epoch_reported_again_is_there_once(tmp_path: Path) -> None:
     assert [row["epoch"] for row in one.curve] == [1, 2, 3]
     assert one.curve[0] == {"epoch": 1, METRIC: 0.5, "loss": 1.0}
     assert TrialRecord(**asdict(one)) == one
+
+
+def test_a_log_has_a_line_for_each_trial_that_ends_now_and_none_for_those_before() -> None:
+    said = io.StringIO()
+    before, now = record(0, 0.8), record(1, 0.7)
+    with SearchProgress(4, 3, [before.trial], Console(file=said, width=120)) as progress:
+        progress.show([before])
+        progress.show([before, now])
+        progress.show([before, now])
+    assert said.getvalue().count("Trial ") == 1
+    assert "Trial 00001 finished: 0.700" in said.getvalue()
+    assert "2 of 4 trials ended" in said.getvalue()
