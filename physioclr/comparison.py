@@ -11,27 +11,34 @@ from physioclr.downstream import FinetuneConfig, FinetuneTraining
 from physioclr.section import AboveZero, NotNegative, Positive, Section
 
 # How a method answers a task. Of an encoder: `probe`, `finetune` (transformer trained), `all` (everything trained), and
-# each of these together with logistic regression on the 150 features (`+features`: mean log-odds). Without one: the
+# each of these together with logistic regression (`+features`) or gradient boosting (`+boosting`) on the 150 features:
+# the mean of both log-odds. Without one: the
 # encoder trained from nothing (`scratch`), the features with logistic regression (`logistic`) or gradient boosting
 # (`boosting`), and `minirocket`.
 Answer = Literal[
     "probe",
     "probe+features",
+    "probe+boosting",
     "finetune",
     "finetune+features",
+    "finetune+boosting",
     "all",
     "all+features",
+    "all+boosting",
     "scratch",
     "logistic",
     "boosting",
     "minirocket",
 ]
-WITHOUT_FEATURES: dict[Answer, Answer] = {
-    "probe+features": "probe",
-    "finetune+features": "finetune",
-    "all+features": "all",
+BOTH: dict[Answer, tuple[Answer, Answer]] = {  # the two whose log-odds are averaged
+    "probe+features": ("probe", "logistic"),
+    "probe+boosting": ("probe", "boosting"),
+    "finetune+features": ("finetune", "logistic"),
+    "finetune+boosting": ("finetune", "boosting"),
+    "all+features": ("all", "logistic"),
+    "all+boosting": ("all", "boosting"),
 }
-OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "finetune", "all", *WITHOUT_FEATURES)
+OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "finetune", "all", *BOTH)
 TRAINED: tuple[Answer, ...] = ("finetune", "all", "scratch")  # by Ray Train; the others are fitted
 SET_BY_CELLS = ("mode", "task", "own", "test", "split", "label_fraction", "subset_seed")  # of `finetune`
 

@@ -25,6 +25,7 @@ from physioclr.evaluation.ranked import RankedScores, mean_of_defined
 
 GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse strength of the L2 penalty
 MAX_ITERATIONS = 1000
+SUREST = 1 - 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,12 @@ def _fit_grid(
 
 
 def together(*scores: ArrayLike) -> NDArray[np.float64]:
-    """Probabilities of several classifiers of the same rows, as one: that of the mean of their log-odds."""
-    return np.asarray(expit(np.mean([logit(np.asarray(each, dtype=np.float64)) for each in scores], axis=0)))
+    """Probabilities of several classifiers of the same rows, as one: that of the mean of their log-odds.
+
+    None counts as surer than `SUREST`, so that one which is sure beyond what float32 can say does not decide alone.
+    """
+    odds = [logit(np.clip(np.asarray(each, dtype=np.float64), 1 - SUREST, SUREST)) for each in scores]
+    return np.asarray(expit(np.mean(odds, axis=0)))
 
 
 def check_tables(name: str, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -95,8 +95,17 @@ def test_tables_that_do_not_fit_are_refused() -> None:
 def test_together_is_the_mean_of_the_log_odds() -> None:
     first, second = np.array([[0.2, 0.5, 0.0]]), np.array([[0.8, 0.9, 0.0]])
     odds = np.sqrt((0.2 / 0.8) * (0.8 / 0.2)), np.sqrt((0.5 / 0.5) * (0.9 / 0.1))
-    np.testing.assert_allclose(together(first, second), [[odds[0] / (1 + odds[0]), odds[1] / (1 + odds[1]), 0.0]])
-    np.testing.assert_allclose(together(first), first)
+    np.testing.assert_allclose(
+        together(first, second), [[odds[0] / (1 + odds[0]), odds[1] / (1 + odds[1]), 0.0]], atol=1e-6
+    )
+    np.testing.assert_allclose(together(first), first, atol=1e-6)
+
+
+def test_one_that_is_beyond_doubt_does_not_decide_alone() -> None:
+    scores = together([[1.0], [0.0], [1.0]], [[0.5], [1.0], [0.2]])[:, 0]
+    assert np.isfinite(scores).all()
+    assert scores[1] == pytest.approx(0.5), "two that contradict each other"
+    assert scores[0] > scores[2] > 0.5
 
 
 def test_together_has_what_either_knows() -> None:
