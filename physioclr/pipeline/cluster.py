@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 # Ray reads these when it is imported.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the hospital
@@ -68,6 +69,15 @@ def _may_scale_to(said: str | None) -> dict[str, float]:
         return {kind: float(count) for kind, count in (each.split("=") for each in said.split(","))}
     except ValueError as error:
         raise RunError(f"{MAY_SCALE_TO} is {said!r}; say what the cluster may scale to as CPU=64,GPU=8.") from error
+
+
+def task(function: Callable[..., Any], cpus: float = 1.0) -> Any:
+    """`function` as a task of Ray, to be placed wherever there is room.
+
+    Without saying so, a task begun by a trial of a search would be put into what is reserved for the trial's own
+    process, where no CPU is, and be refused.
+    """
+    return ray.remote(num_cpus=cpus, scheduling_strategy="DEFAULT")(function)
 
 
 def say_if_busy(cpus: float, console: Console) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import ray
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
@@ -51,3 +53,19 @@ def test_a_cluster_that_may_grow_counts_with_what_it_may_grow_to(
     monkeypatch.setenv(cluster.MAY_SCALE_TO, "64 CPUs")
     with pytest.raises(RunError, match="is '64 CPUs'; say what the cluster may scale to as CPU=64,GPU=8"):
         cluster.resources()
+
+
+def test_tasks_begun_within_what_is_reserved_for_something_else_find_room_outside_of_it(ray_here: None) -> None:
+    """As the fingerprints at the end of a search's trial, whose own process has no CPU."""
+    reserved = ray.util.placement_group([{"memory": 1e6}])
+    ray.get(reserved.ready())
+
+    def trial() -> int:
+        return int(ray.get(cluster.task(lambda: 7).remote()))
+
+    strategy = PlacementGroupSchedulingStrategy(reserved, placement_group_capture_child_tasks=True)
+    try:
+        begun = ray.remote(num_cpus=0, memory=1e6, scheduling_strategy=strategy)(trial).remote()
+        assert ray.get(begun, timeout=120) == 7
+    finally:
+        ray.util.remove_placement_group(reserved)
