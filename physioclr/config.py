@@ -6,9 +6,10 @@ in docs/method.md are PhysioCLR's (arXiv 2509.08116) and are set by `configs/pre
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from physioclr.baselines.config import MethodConfig, PhysioCLRMethod
 from physioclr.ecg.leads import LEADS
@@ -149,13 +150,23 @@ class OptimiserConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 10
 
 
+def _count_or_range(value: Any) -> Any:
+    """A count, or the fewest and the most; in one sentence what it is not."""
+    ends = value if isinstance(value, list | tuple) else (value, value)
+    whole = len(ends) == 2 and all(isinstance(end, int) and not isinstance(end, bool) for end in ends)
+    if not whole or not 1 <= ends[0] <= ends[1]:
+        raise ValueError("must be a whole number of 1 or more, or two of them, [fewest, most]")
+    return value if isinstance(value, int) else tuple(ends)
+
+
 class TrainingConfig(Section):
     """How long, on how many workers, and in which precision."""
 
     epochs: Positive = 10
     batch_size: Annotated[int, Field(ge=2)] = 32  # recordings in one optimiser step over all workers
     accumulate: Positive = 1  # a step is this many micro-batches; pairs are made inside each
-    workers: Positive = 2
+    # [fewest, most]: the run goes on with fewer when machines are lost, and with more when some join.
+    workers: Annotated[int | tuple[int, int], BeforeValidator(_count_or_range)] = 2
     device: Literal["auto", "cpu", "gpu"] = "auto"
     cpus_per_worker: Annotated[float, Field(gt=0)] | None = None  # without it, half of what the cluster can spare
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -167,13 +178,29 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _batches_divide(self) -> TrainingConfig:
-        parts = self.accumulate * self.workers
-        if self.batch_size % parts:
+        if self.batch_size % self.shares:
+            one = f"{self.most} workers"
+            who = one if self.fewest == self.most else f"every number of workers from {self.fewest} to {self.most}"
             raise ValueError(
-                f"batch_size {self.batch_size} cannot be shared by {self.workers} workers in {self.accumulate} "
-                f"micro-batches; make it a multiple of {parts}"
+                f"batch_size {self.batch_size} cannot be shared by {who} in {self.accumulate} "
+                f"micro-batches; make it a multiple of {self.shares}"
             )
         return self
+
+    @property
+    def fewest(self) -> int:
+        """Workers without which the run waits."""
+        return self.workers if isinstance(self.workers, int) else self.workers[0]
+
+    @property
+    def most(self) -> int:
+        """Workers that it starts with, where there is room for them."""
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    @property
+    def shares(self) -> int:
+        """What a batch must be a multiple of, to be the same whatever the number of workers is."""
+        return self.accumulate * math.lcm(*range(self.fewest, self.most + 1))
 
 
 class CheckpointConfig(Section):

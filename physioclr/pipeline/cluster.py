@@ -14,6 +14,8 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # tasks withou
 os.environ.setdefault(
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5"
 )  # what a report can wait; 2 s are felt in short epochs
+# How long workers wait for a place that Ray thinks is there, and that may have been lost with its machine.
+os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "30")
 
 import ray
 from ray.data import DataContext
@@ -29,11 +31,22 @@ MAY_SCALE_TO = "PHYSIOCLR_MAY_SCALE_TO"
 
 @dataclass(frozen=True)
 class Workers:
-    """What Ray Train is asked for: `count` workers of `cpus` CPUs and, with `gpu`, one GPU each."""
+    """What Ray Train is asked for: `count` workers of `cpus` CPUs and, with `gpu`, one GPU each; at least `fewest`."""
 
     count: int
     cpus: float
     gpu: bool
+    fewest: int
+
+    @property
+    def elastic(self) -> bool:
+        """Whether the run goes on with fewer."""
+        return self.fewest < self.count
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """Of one worker, as Ray counts them."""
+        return {"CPU": self.cpus} | ({"GPU": 1.0} if self.gpu else {})
 
 
 def connect() -> None:
@@ -92,9 +105,9 @@ def say_if_busy(cpus: float, console: Console) -> None:
 
 def hints(training: TrainingConfig, available: dict[str, float], uris: Sequence[str]) -> Iterator[str]:
     """What is allowed, but perhaps not meant."""
-    if training.device == "auto" and 0 < available["GPU"] < training.workers:
+    if training.device == "auto" and 0 < available["GPU"] < training.fewest:
         yield (
-            f"Training on CPUs: there are {available['GPU']:.0f} GPUs for training.workers={training.workers}; "
+            f"Training on CPUs: there are {available['GPU']:.0f} GPUs for training.workers={training.fewest}; "
             f"set training.workers={available['GPU']:.0f} to use them."
         )
     machines = sum(node["Alive"] for node in ray.nodes())
@@ -129,20 +142,35 @@ def place_workers(training: TrainingConfig, available: dict[str, float]) -> Work
 
     Raises `RunError` when the cluster cannot hold the workers and one CPU for data beside them.
     """
-    gpu = training.device == "gpu" or (training.device == "auto" and available["GPU"] >= training.workers)
-    if gpu and available["GPU"] < training.workers:
+    gpu = training.device == "gpu" or (training.device == "auto" and available["GPU"] >= training.fewest)
+    if gpu and available["GPU"] < training.fewest:
         raise RunError(
-            f"training.workers is {training.workers} on GPUs, but the cluster has {available['GPU']:.0f}; lower "
+            f"training.workers is {training.fewest} on GPUs, but the cluster has {available['GPU']:.0f}; lower "
             "training.workers, set training.device=cpu, or add machines."
         )
+    if training.fewest < training.most:
+        return _place_elastic(training, available, gpu)
+    count = training.most
     spare = available["CPU"] - 1.0
-    cpus = training.cpus_per_worker or min(spare / 2 / training.workers, 8.0)
-    if cpus <= 0 or cpus * training.workers > spare + 1e-9:
+    cpus = training.cpus_per_worker or min(spare / 2 / count, 8.0)
+    if cpus <= 0 or cpus * count > spare + 1e-9:
         raise RunError(
-            f"{training.workers} training workers of {cpus:g} CPUs leave none of the cluster's "
+            f"{count} training workers of {cpus:g} CPUs leave none of the cluster's "
             f"{available['CPU']:g} CPUs to read data; set training.workers x training.cpus_per_worker to at most "
             f"{max(spare, 0):g}, or add machines."
         )
     if cpus >= 1:
         cpus = float(int(cpus))
-    return Workers(training.workers, cpus, gpu)
+    return Workers(count, cpus, gpu, count)
+
+
+def _place_elastic(training: TrainingConfig, available: dict[str, float], gpu: bool) -> Workers:
+    """Workers whose number changes: their CPUs are not made from those that happen to be there, and as Ray Train may
+    take every CPU for them, reading asks for none (`feed.py`)."""
+    cpus = training.cpus_per_worker or 1.0
+    if cpus * training.fewest > available["CPU"] + 1e-9:
+        raise RunError(
+            f"{training.fewest} training workers of {cpus:g} CPUs, the fewest of training.workers, find no room on the "
+            f"cluster's {available['CPU']:g} CPUs; lower training.cpus_per_worker or training.workers, or add machines."
+        )
+    return Workers(training.most, cpus, gpu, training.fewest)

@@ -46,9 +46,17 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     could be done.
     """
     encoders, answers = cells(config)
+    with run.alone(config, console, "comparison"):
+        return _go_on(config, encoders, answers, console)
+
+
+def _go_on(
+    config: CompareConfig, encoders: Sequence[EncoderCell], answers: Sequence[AnswerCell], console: Console
+) -> dict[str, Any]:
+    """From wherever the comparison is to its table."""
     cluster.connect()
     training = config.pretrain.training
-    workers = max(training.workers, config.finetune.training.workers)
+    workers = max(training.most, config.finetune.training.most)
     at_once, cpus = cluster.room(training, workers, config.parallel)
     for dataset in {one.uri: one for each in answers for one in each.datasets}.values():
         prepare(dataset, console)

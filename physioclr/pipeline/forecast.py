@@ -73,7 +73,8 @@ def of_pretrain(config: PretrainConfig) -> dict[str, Any]:
     run.check_claim(config)
     facts: dict[str, Any] = {"run": uri, "finished": run.summary_of(uri) is not None}
     facts["parameters"] = parameter_count(open_objective(config.model, config.objective, config.method))
-    facts["workers"] = config.training.workers
+    fewest, most = config.training.fewest, config.training.most
+    facts["workers"] = most if fewest == most else f"{fewest} to {most}"
     facts["batch"] = f"{config.training.batch_size} recordings over all workers"
     if storage.exists(storage.join(config.dataset.uri, "manifest.json")) or not config.dataset.sources:
         dataset = PreparedDataset.open(config.dataset.uri)
@@ -102,7 +103,7 @@ def of_finetune(config: FinetuneConfig) -> dict[str, Any]:
     classifier = Classifier(Encoder(model), len(data.task.classes), config.dropout)
     classifier.trainable(config.mode)
     facts["mode"] = f"{config.mode}: {parameter_count(classifier):,} parameters are trained"
-    facts["batch"] = f"{plan.batch_size} windows over {config.training.workers} workers"
+    facts["batch"] = f"{plan.batch_size} windows over {config.training.most} workers"
     facts["steps"] = f"{plan.steps_per_epoch:,} an epoch, {plan.steps_per_epoch * plan.epochs:,} at most"
     return facts
 
@@ -200,5 +201,5 @@ def _windows_at_most(config: CompareConfig, cell: AnswerCell) -> int:
 def _measured(made: list[EncoderCell]) -> float | None:
     """Recordings a second of one worker, over the runs that are there."""
     summaries = [run.summary_of(cell.uri) or {} for cell in made]
-    seconds = sum(one["seconds"] * cell.config.training.workers for one, cell in zip(summaries, made, strict=True))
+    seconds = sum(one["seconds"] * cell.config.training.most for one, cell in zip(summaries, made, strict=True))
     return sum(one["samples_seen"] for one in summaries) / seconds if seconds else None

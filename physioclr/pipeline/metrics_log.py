@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ class MetricsLog:
         clean = {key: _finite(value) for key, value in row.items()}
         self._rows.append(clean)
         self._to_tensorboard(clean)
+
+    def merge(self, rows: Iterable[Row]) -> None:
+        """Add the rows that are not there yet."""
+        for row in rows:
+            if row not in self._rows:
+                self.add(row)
 
     @property
     def last(self) -> Row:

@@ -33,6 +33,7 @@ from physioclr.pipeline.dataset import (
 )
 from physioclr.pipeline.extract import ExtractUnit, ReadUnit
 from physioclr.pipeline.layout import SPLITS, Unit, lay_out, plan_table, units_of
+from physioclr.pipeline.lease import held
 from physioclr.pipeline.progress import Meter
 from physioclr.sources.demo import DemoSource
 from physioclr.sources.registry import open_source
@@ -56,6 +57,15 @@ def prepare(config: PrepareConfig, console: Console) -> PreparedDataset:
         return dataset
     if not config.sources:
         return PreparedDataset.open(uri)  # says what is missing
+    with held(uri, f"The dataset {uri}", console, "uri"):
+        return _make(config, console)
+
+
+def _make(config: PrepareConfig, console: Console) -> PreparedDataset:
+    """From wherever the dataset is to its manifest."""
+    uri = config.uri
+    if storage.exists(storage.join(uri, "manifest.json")):  # made by another process, which was waited for
+        return prepare(config, console)
     cluster.connect()
     plan = plan_recordings(config, console)
     extract(config, plan, console)

@@ -20,6 +20,7 @@ from physioclr.pipeline import cluster, run
 from physioclr.pipeline.board import Listener
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.fit import Samples, Start, fit
+from physioclr.pipeline.interruptions import interruptions, told
 from physioclr.pipeline.metrics_log import Row, read_metrics
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.prepare import prepare
@@ -41,10 +42,21 @@ def pretrain(config: PretrainConfig, console: Console, listener: Listener | None
     if listener is not None:
         for row in epochs_of(run.run_uri(config)):
             listener(row)
-    finished = run.summary_of(run.run_uri(config))
-    if finished is not None:
-        console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
-        return finished
+    if run.summary_of(run.run_uri(config)) is not None:
+        return _complete(config, console)
+    with run.alone(config, console):
+        if run.summary_of(run.run_uri(config)) is not None:  # by another process, which was waited for
+            return _complete(config, console)
+        return _go_on(config, console, listener)
+
+
+def _complete(config: PretrainConfig, console: Console) -> dict[str, Any]:
+    console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
+    return run.summary_of(run.run_uri(config)) or {}
+
+
+def _go_on(config: PretrainConfig, console: Console, listener: Listener | None) -> dict[str, Any]:
+    """From wherever the run is to its end."""
     uri = run.claim(config)
     cluster.connect()
     available = cluster.resources()
@@ -74,6 +86,7 @@ def headline(summary: dict[str, Any]) -> dict[str, Any]:
         "recordings": f"{summary['found']:,} found = {summary['kept']:,} kept + {summary['rejected']:,} rejected",
         "trained on": f"{summary['training_recordings']:,} recordings, {summary['epochs']} epochs, "
         f"{summary['steps']:,} steps in {summary['seconds']:,.0f} s",
+        **told(summary),
         **_losses(last),
         "feature pairs that share a label": against("pair_agreement", "pair_agreement_chance", "by chance"),
         "linear probe on validation, AUROC": against("probe_auroc", "probe_auroc_random", "untrained encoder"),
@@ -186,6 +199,7 @@ def _finish(
         "epochs": config.training.epochs,
         "steps": state["step"],
         "samples_seen": state["samples_seen"],
+        **interruptions(read_metrics(uri), config.training.batch_size),
         "seconds": round(seconds, 1),  # of the last start of this run, if it was stopped in between
         "last_epoch": {key: value for key, value in epochs[-1].items() if key not in ("kind", "step", "samples")},
     }

@@ -27,12 +27,22 @@ def test_gpus_are_used_when_there_is_one_for_each_worker() -> None:
     assert not place_workers(TrainingConfig(workers=2, device="cpu"), {"CPU": 16, "GPU": 8}).gpu
 
 
+def test_elastic_workers_do_not_depend_on_what_happens_to_be_there() -> None:
+    for cpus in (1, 3, 16):
+        workers = place_workers(TrainingConfig(workers=(1, 3), batch_size=12), {"CPU": cpus, "GPU": 0})
+        assert (workers.fewest, workers.count, workers.resources) == (1, 3, {"CPU": 1.0})
+    assert place_workers(TrainingConfig(workers=(1, 4), batch_size=12), {"CPU": 8, "GPU": 2}).gpu
+    assert not place_workers(TrainingConfig(workers=(2, 2), batch_size=12), {"CPU": 8, "GPU": 0}).elastic
+
+
 @pytest.mark.parametrize(
     ("training", "available", "message"),
     [
         ({"workers": 4, "device": "gpu"}, {"CPU": 32, "GPU": 2}, "4 on GPUs, but the cluster has 2"),
         ({"workers": 4, "cpus_per_worker": 2}, {"CPU": 8, "GPU": 0}, "to at most 7"),
         ({"workers": 1}, {"CPU": 1, "GPU": 0}, "leave none of the cluster's 1 CPUs"),
+        ({"workers": [2, 4], "batch_size": 12, "cpus_per_worker": 4}, {"CPU": 7, "GPU": 0}, "find no room on the"),
+        ({"workers": [2, 4], "batch_size": 12, "device": "gpu"}, {"CPU": 7, "GPU": 1}, "is 2 on GPUs, but the cluster"),
     ],
 )
 def test_what_can_never_be_placed_is_refused(
