@@ -50,10 +50,10 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     training = config.pretrain.training
     workers = max(training.workers, config.finetune.training.workers)
     at_once, cpus = cluster.room(training, workers, config.parallel)
-    for dataset in {one.uri: one for each in answers for one in each.datasets}.values():
+    used = [one for each in answers for one in each.datasets]
+    used += [cell.config.dataset for cell in encoders if not cell.untrained]
+    for dataset in {one.uri: one for one in used}.values():  # here: two encoders at once would both make it
         prepare(dataset, console)
-    if any(not cell.untrained for cell in encoders):
-        prepare(config.pretrain.dataset, console)
     uri = storage.join(config.output, config.name)
     storage.write_text(storage.join(uri, "config.yaml"), configfile.dump(config))
     console.print(f"{len(encoders)} encoders and {len(answers)} answers, {at_once} at once", highlight=False)

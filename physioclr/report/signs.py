@@ -23,8 +23,8 @@ CHANCE = "patient_retrieval_chance"
 DASHES = ("-", "--", ":", "-.")  # after the colours come the same ones dashed
 ABOUT = (
     "Measured on the monitored recordings after each epoch and, at epoch 0, before the first; means over seeds. "
-    "Patient retrieval that rises while the probe stays: the encoder learns who it is. A reconstruction error that falls while "
-    "the probe falls: reconstruction dominates. A falling effective rank: collapse."
+    "Patient retrieval that rises while the probe stays: the encoder learns who it is. A reconstruction error that "
+    "falls while the probe falls: reconstruction dominates. A falling effective rank: collapse."
 )
 
 
