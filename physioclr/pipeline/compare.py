@@ -66,7 +66,7 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     without = {one.cell for one in failed}
     possible = [cell for cell in answers if cell.encoder is None or cell.encoder.config.name not in without]
     together = [cell for cell in possible if cell.parts]
-    for what, now in (("Answers", _first(possible)), ("Answers of two classifiers", together)):
+    for what, now in (("Answers", _first(possible)), ("Answers of several", together)):
         failed += _all(what, [(cell.config.name, _answer_task(cell, cpus)) for cell in now], at_once, console)
     done = [cell for cell in answers if run.summary_of(cell.uri) is not None]
     if not done:

@@ -15,7 +15,7 @@ from itertools import repeat
 from typing import Any
 
 from physioclr import configfile, storage
-from physioclr.comparison import BOTH, OF_AN_ENCODER, TRAINED, Answer, CompareConfig, ComparedMethod
+from physioclr.comparison import OF_AN_ENCODER, PARTS, TRAINED, Answer, CompareConfig, ComparedMethod
 from physioclr.config import PrepareConfig, PretrainConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
@@ -43,7 +43,7 @@ class EncoderCell:
 class AnswerCell:
     """An answer to be found. `config` says what is asked of which recordings; for those of `TRAINED` it is a run.
 
-    `parts` are the cells that have to be done before, of an answer that is the mean of two others' log-odds.
+    `parts` are the cells that have to be done before, of an answer that is a mean of others' log-odds.
     """
 
     method: str
@@ -118,7 +118,7 @@ def _encoder(config: CompareConfig, name: str, method: ComparedMethod, seed: int
 def _answers(
     config: CompareConfig, name: str, method: ComparedMethod, answer: Answer, seed: int, encoder: EncoderCell | None
 ) -> Iterator[AnswerCell]:
-    scored, *_ = both = BOTH.get(answer, (answer,))
+    scored, *_ = of = PARTS.get(answer, (answer,))
     base = _merged(config.finetune.model_dump(mode="json"), method.finetune)
     base["training"]["seed"] = seed
     base |= {
@@ -129,8 +129,8 @@ def _answers(
         "output": storage.join(config.output, "answers"),
     }
     parts: Iterator[tuple[AnswerCell, ...]] = repeat(())
-    if len(both) > 1:
-        whose = {part: encoder if part in OF_AN_ENCODER else None for part in both}
+    if len(of) > 1:
+        whose = {part: encoder if part in OF_AN_ENCODER else None for part in of}
         parts = zip(*(_answers(config, name, method, part, seed, one) for part, one in whose.items()), strict=True)
     for target, asked in config.targets.items():
         for task in asked.tasks:

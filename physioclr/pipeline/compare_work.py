@@ -19,10 +19,12 @@ from scipy.special import expit
 from physioclr import storage
 from physioclr.baselines.minirocket import fit_minirocket
 from physioclr.baselines.tabular import fit_boosting, fit_logistic
+from physioclr.comparison import WEIGHED
 from physioclr.downstream import EmbedConfig
 from physioclr.ecg.record import FS
 from physioclr.encoder import export_encoder
-from physioclr.evaluation.probe import Probe, fit_probe, together
+from physioclr.evaluation.probe import Probe, fit_probe
+from physioclr.evaluation.together import best_weights, together
 from physioclr.method.encoder import Encoder
 from physioclr.method.views import decode
 from physioclr.pipeline import run
@@ -101,8 +103,12 @@ def _together(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict
     for part in cell.parts:
         table = read_table(storage.join(part.uri, "predictions.parquet"))
         found.append({name: _read_scores(table, name, data) for name in ("validation", "test")})
-    scores = {name: together(*(one[name] for one in found)) for name in found[0]}
-    return scores, {"of": [part.config.name for part in cell.parts]}
+    weights = [1 / len(found)] * len(found)
+    if cell.answer in WEIGHED:
+        outcomes = np.repeat(data.y[data.split.validation], SEGMENTS, axis=0)
+        weights = best_weights([one["validation"].reshape(len(outcomes), -1) for one in found], outcomes)
+    scores = {name: together([one[name] for one in found], weights) for name in found[0]}
+    return scores, {"weights": dict(zip([part.config.name for part in cell.parts], weights, strict=True))}
 
 
 def _read_scores(table: pa.Table, part: str, data: Labelled) -> Floats:

@@ -46,7 +46,7 @@ def configuration(dataset: PreparedDataset, output: Path, **values: Any) -> Comp
         "methods": {
             "simclr": {
                 "pretrain": {"method": {"name": "simclr"}},
-                "answers": ["probe", "probe+features", "probe+boosting"],
+                "answers": ["probe", "probe+features", "probe+weighed"],
             },
             "untrained": {"untrained": True},
             "scratch": {"answers": ["scratch"], "finetune": {"optimiser": {"learning_rate": 1e30, "clip_norm": None}}},
@@ -75,7 +75,7 @@ def test_every_cell_is_in_the_table_or_named_with_its_reason(compared: tuple[Com
     (failed,) = summary["failed"]
     assert failed["cell"].startswith("scratch-challenge-26-100-0-")
     assert "lower optimiser.learning_rate" in failed["reason"]
-    methods = ["simclr/probe", "simclr/probe+features", "simclr/probe+boosting"]
+    methods = ["simclr/probe", "simclr/probe+features", "simclr/probe+weighed"]
     methods += ["untrained/probe", "features/logistic", "features/boosting"]
     text = storage.read_text(summary["table"])
     rows = [line.split(" | ")[0].strip("| ") for line in text.split("Difference")[0].splitlines() if "0." in line]
@@ -102,21 +102,22 @@ def test_a_figure_of_the_table_is_that_of_the_cells_predictions(
     assert cells["features/boosting", "challenge-26 100 %"]["figures"]["auroc"]["estimate"] == pytest.approx(macro)
 
 
-def test_an_answer_of_two_classifiers_is_the_mean_of_their_log_odds(
+def test_an_answer_of_several_is_the_weighted_mean_of_their_log_odds(
     compared: tuple[CompareConfig, dict[str, Any]],
 ) -> None:
     config, _ = compared
-    (both,), (boosting,), probes = (odds(config, answer) for answer in ("probe+boosting", "boosting", "probe"))
-    assert min(np.abs((2 * both - boosting) - probe).max() for probe in probes) < 0.01, (
-        "simclr's, not the untrained one's"
-    )
+    (folder,) = Path(config.output, "answers").glob("probe+weighed-*")
+    weights = json.loads((folder / "summary.json").read_text())["trained"]["weights"]
+    assert [name.split("-")[0] for name in weights] == ["probe", "logistic", "boosting"]
+    parts = sum(weight * odds(config, name)[0] for name, weight in weights.items())
+    (found,) = odds(config, folder.name)
+    np.testing.assert_allclose(found, parts, atol=0.01)
 
 
-def odds(config: CompareConfig, answer: str) -> list[NDArray[np.float64]]:
-    """Log-odds that the cells of an answer have left, as far as float32 can say them."""
+def odds(config: CompareConfig, cell: str) -> list[NDArray[np.float64]]:
+    """Log-odds that a cell has left, as far as float32 can say them."""
     tables = [
-        pq.read_table(file).to_pandas()
-        for file in Path(config.output).glob(f"answers/{answer}-challenge-26-*/predictions.parquet")
+        pq.read_table(file).to_pandas() for file in Path(config.output).glob(f"answers/{cell}/predictions.parquet")
     ]
     scores = [one[[name for name in one if name.startswith("score_")]].to_numpy(np.float64) for one in tables]
     return [logit(one.clip(1e-7, 1 - 1e-7)) for one in scores]
