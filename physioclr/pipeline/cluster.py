@@ -21,6 +21,10 @@ from rich.console import Console
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
 
+# An autoscaling cluster begins with few machines or none, and Ray has no call that says how many there may be. So its
+# head says it in the environment: "CPU=64,GPU=8".
+MAY_SCALE_TO = "PHYSIOCLR_MAY_SCALE_TO"
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -49,9 +53,21 @@ def quiet() -> None:
 
 
 def resources() -> dict[str, float]:
-    """CPUs and GPUs of the cluster as it stands now."""
-    total = ray.cluster_resources()
-    return {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
+    """CPUs and GPUs that the cluster has, or may scale to where `MAY_SCALE_TO` says so.
+
+    Raises `RunError` where that cannot be read.
+    """
+    there, most = ray.cluster_resources(), _may_scale_to(os.environ.get(MAY_SCALE_TO))
+    return {kind: max(there.get(kind, 0.0), most.get(kind, 0.0)) for kind in ("CPU", "GPU")}
+
+
+def _may_scale_to(said: str | None) -> dict[str, float]:
+    if not said:
+        return {}
+    try:
+        return {kind: float(count) for kind, count in (each.split("=") for each in said.split(","))}
+    except ValueError as error:
+        raise RunError(f"{MAY_SCALE_TO} is {said!r}; say what the cluster may scale to as CPU=64,GPU=8.") from error
 
 
 def say_if_busy(cpus: float, console: Console) -> None:
@@ -59,7 +75,7 @@ def say_if_busy(cpus: float, console: Console) -> None:
     free = ray.available_resources().get("CPU", 0.0)
     if free < cpus:
         console.print(
-            f"Waiting for CPUs: {cpus:g} are needed and {free:g} of the cluster's {resources()['CPU']:g} are free.",
+            f"Waiting for CPUs: {cpus:g} are needed, {free:g} are free now.",
             highlight=False,
         )
 

@@ -65,7 +65,8 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     )
     without = {one.cell for one in failed}
     possible = [cell for cell in answers if cell.encoder is None or cell.encoder.config.name not in without]
-    for what, now in (("Answers", _first(possible)), ("Answers beside the features", [c for c in possible if c.base])):
+    together = [cell for cell in possible if cell.parts]
+    for what, now in (("Answers", _first(possible)), ("Answers of several", together)):
         failed += _all(what, [(cell.config.name, _answer_task(cell, cpus)) for cell in now], at_once, console)
     done = [cell for cell in answers if run.summary_of(cell.uri) is not None]
     if not done:
@@ -75,14 +76,14 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
 
 def _first(answers: Sequence[AnswerCell]) -> list[AnswerCell]:
     """Those that need no other one, and those that others need, each once."""
-    return list({cell.uri: cell for each in answers for cell in (each.base or each,)}.values())
+    return list({cell.uri: cell for each in answers for cell in each.made_of}.values())
 
 
 def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:
     """Where the embeddings of this encoder are needed: by fitted answers."""
     prepared: dict[str, str] = {}
     for each in answers:
-        if each.encoder is cell and not (each.base or each).trained:
+        if each.encoder is cell and not each.made_of[0].trained:
             prepared |= each.embeddings
     placed = replace(cell, config=_with_cpus(cell.config, cpus))
     return lambda: ray.get(_remote(_make_encoder).remote(placed, prepared))

@@ -111,8 +111,8 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
     """Cells, done and to do, and hours and money of those to do, as far as rates were measured or are stated."""
     encoders, answers = cells(config)
     made = {cell.uri: cell for cell in encoders if run.summary_of(cell.uri) is not None}
-    found = {one.uri for cell in answers for one in (cell, cell.base or cell) if run.summary_of(cell.uri) is not None}
-    trained = list({one.uri: one for cell in answers for one in (cell.base or cell,) if one.trained}.values())
+    found = {one.uri for cell in answers for one in (cell, *cell.parts) if run.summary_of(cell.uri) is not None}
+    trained = list({one.uri: one for cell in answers for one in cell.made_of if one.trained}.values())
     facts: dict[str, Any] = {
         "comparison": storage.join(config.output, config.name),
         "encoders": f"{len(encoders):,}, {len(made):,} of them done",

@@ -12,8 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
-
 from physioclr import storage
 
 Row = dict[str, Any]
@@ -31,6 +29,8 @@ class MetricsLog:
     """Collects rows and writes them to storage when told; only rank 0 has one."""
 
     def __init__(self, run_uri: str, from_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # takes seconds, and most who read metrics write none
+
         self._run_uri = run_uri
         self._rows = [row for row in read_metrics(run_uri) if row["step"] <= from_step]
         self._events = Path(tempfile.mkdtemp(prefix="physioclr-events-"))

@@ -6,6 +6,7 @@ import pytest
 
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
+from physioclr.pipeline import cluster
 from physioclr.pipeline.cluster import place_workers
 
 
@@ -37,3 +38,16 @@ def test_what_can_never_be_placed_is_refused(
 ) -> None:
     with pytest.raises(RunError, match=message):
         place_workers(TrainingConfig.model_validate(training), available)
+
+
+def test_a_cluster_that_may_grow_counts_with_what_it_may_grow_to(
+    ray_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = cluster.resources()
+    monkeypatch.setenv(cluster.MAY_SCALE_TO, "CPU=64,GPU=8")
+    assert cluster.resources() == {"CPU": 64.0, "GPU": 8.0}
+    monkeypatch.setenv(cluster.MAY_SCALE_TO, "CPU=0")
+    assert cluster.resources() == there, "what is there already counts"
+    monkeypatch.setenv(cluster.MAY_SCALE_TO, "64 CPUs")
+    with pytest.raises(RunError, match="is '64 CPUs'; say what the cluster may scale to as CPU=64,GPU=8"):
+        cluster.resources()
