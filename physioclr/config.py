@@ -55,6 +55,17 @@ class SplitConfig(Section):
         return self
 
 
+NoiseKind = Literal["wander", "muscle", "mains", "mix"]  # of `physioclr.evaluation.noise`
+
+
+class NoiseConfig(Section):
+    """Noise added to a recording: each lead has its own, scaled to the same ratio (`physioclr.evaluation.noise`)."""
+
+    kind: NoiseKind = "mix"
+    db: float = 12.0  # signal to noise
+    seed: Annotated[int, Field(ge=0)] = 0  # with the recording's name it decides the noise
+
+
 class FeatureConfig(Section):
     """How the 150 physiological features of a 5 s segment are measured (arXiv 2509.08116: physiological features)."""
 
@@ -67,6 +78,8 @@ class FeatureConfig(Section):
     missing: Literal["absent", "mean"] = "absent"
     components: Positive = 50  # PCA dimensions
     clip: Annotated[float, Field(gt=0)] = 5.0  # standardised features are cut at this many standard deviations
+    # An experiment: features, status and quality are measured on a noisy copy. Signal, R peaks and waves stay.
+    noise: NoiseConfig | None = None
 
     @property
     def marked(self) -> tuple[int, ...]:
@@ -221,6 +234,13 @@ class MonitorConfig(Section):
     probe: str = "auto"  # name of a label set of `physioclr.evaluation.tasks`, or `auto`, or `none`
 
 
+class AblationConfig(Section):
+    """An experiment: what is taken from features before they make pairs (docs/method.md). Drawn by the run's seed."""
+
+    drop: Fraction = 0.0  # share of the 150 columns that are left out, and the PCA fitted without them
+    random: bool = False  # each recording's features are a random vector instead
+
+
 class PretrainConfig(Section):
     """`jobs/pretrain.py`: a prepared dataset (made first if it is not there) to an encoder."""
 
@@ -231,6 +251,7 @@ class PretrainConfig(Section):
     model: ModelConfig = ModelConfig()
     method: MethodConfig = PhysioCLRMethod()
     objective: ObjectiveConfig = ObjectiveConfig()  # of method physioclr
+    ablation: AblationConfig | None = None  # of what the features say, in an experiment
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -273,7 +294,7 @@ class NoiseBenchmark(RecordingsBenchmark):
 
     features: FeatureConfig = FeatureConfig()  # `engine` apart
     engines: tuple[Literal["batched", "neurokit"], ...] = ("batched", "neurokit")
-    noises: tuple[Literal["wander", "muscle", "mains", "mix"], ...] = ("wander", "muscle", "mains", "mix")
+    noises: tuple[NoiseKind, ...] = ("wander", "muscle", "mains", "mix")
     decibels: tuple[float, ...] = (24.0, 18.0, 12.0, 6.0, 0.0)  # signal to noise in each lead
     quality: Annotated[float, Field(ge=0, le=1)] = 0.7  # recordings of which both halves have this much, or more
     good: Annotated[int, Field(ge=2)] = 200  # of these, as many, drawn at random

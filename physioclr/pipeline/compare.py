@@ -3,7 +3,7 @@
 A cell (`compare_cells.py`) that is done is not done again, in this comparison or another one beside it. A cell that
 fails is named with its reason, the others go on, and the same command tries it again.
 
-URI/summary.json, table.md, table.csv, report.html, config.yaml
+URI/summary.json, table.md, table.csv, signs.csv (how encoders went over their epochs), report.html, config.yaml
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def _go_on(
     training = config.pretrain.training
     workers = max(training.most, config.finetune.training.most)
     at_once, cpus = cluster.room(training, workers, config.parallel)
-    for dataset in {one.uri: one for each in answers for one in each.datasets}.values():
+    used = [one for each in answers for one in each.datasets]
+    used += [cell.config.dataset for cell in encoders if not cell.untrained]
+    for dataset in {one.uri: one for one in used}.values():  # here: two encoders at once would both make it
         prepare(dataset, console)
-    if any(not cell.untrained for cell in encoders):
-        prepare(config.pretrain.dataset, console)
     uri = storage.join(config.output, config.name)
     storage.write_text(storage.join(uri, "config.yaml"), configfile.dump(config))
     console.print(f"{len(encoders)} encoders and {len(answers)} answers, {at_once} at once", highlight=False)

@@ -20,6 +20,9 @@ from physioclr.config import PrepareConfig, PretrainConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
 
+# Experiments that came later: where they are not set, a cell is called what it was called before there were any.
+UNSET_KEYS = ("ablation", "dataset.features.noise")
+
 
 @dataclass(frozen=True)
 class EncoderCell:
@@ -157,12 +160,13 @@ def _identity(config: PretrainConfig | FinetuneConfig | PrepareConfig) -> dict[s
     for key in ("name", "output"):
         values.pop(key, None)
     prefix = "dataset." if isinstance(config, PrepareConfig) else ""
-    for dotted in (*MACHINE_KEYS, "training.device"):
+    for dotted in (*MACHINE_KEYS, "training.device", *UNSET_KEYS):
         *parents, last = dotted.removeprefix(prefix).split(".")
         node = values
         for part in parents:
             node = node.get(part, {})
-        node.pop(last, None)
+        if dotted not in UNSET_KEYS or node.get(last) is None:
+            node.pop(last, None)
     return values
 
 

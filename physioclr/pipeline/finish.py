@@ -55,23 +55,27 @@ def _row_groups(uri: str) -> list[int]:
         return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
 
 
-def usable_features(uri: str, shard: str) -> NDArray[np.float64]:
-    """Features [n, 150] of a shard's halves that have a usable status."""
+def usable_features(uri: str, shard: str, dropped: Sequence[int] = ()) -> NDArray[np.float64]:
+    """Features [n, 150] of a shard's halves that have a usable status, the columns `dropped` missing in all."""
     table = read_table(storage.join(uri, "shards", f"{shard}.parquet"), ["features", "feature_status"])
     features = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     status = table["feature_status"].combine_chunks().flatten().to_pylist()
     usable = np.array([word in USABLE for word in status], dtype=bool)
-    return features.reshape(len(status), -1)[usable].astype(np.float64)
+    found = features.reshape(len(status), -1)[usable].astype(np.float64)
+    found[:, list(dropped)] = np.nan
+    return found
 
 
-def moments_of(uri: str, shard: str, marked: Sequence[int]) -> Moments:
+def moments_of(uri: str, shard: str, marked: Sequence[int], dropped: Sequence[int] = ()) -> Moments:
     """Moments of one shard's features, `marked` ones marked where they are missing."""
-    return Moments.from_features(mark_missing(usable_features(uri, shard), marked))
+    return Moments.from_features(mark_missing(usable_features(uri, shard, dropped), marked))
 
 
-def covariance_of(uri: str, shard: str, marked: Sequence[int], scaler: Scaler) -> Covariance:
+def covariance_of(
+    uri: str, shard: str, marked: Sequence[int], scaler: Scaler, dropped: Sequence[int] = ()
+) -> Covariance:
     """Covariance of one shard's marked, standardised, imputed and clipped features."""
-    return Covariance.from_rows(scaler(mark_missing(usable_features(uri, shard), marked)))
+    return Covariance.from_rows(scaler(mark_missing(usable_features(uri, shard, dropped), marked)))
 
 
 def fit_reducer(uri: str, shards: Sequence[str], features: FeatureConfig, meter: Meter) -> Reducer:

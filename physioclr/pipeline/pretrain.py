@@ -23,6 +23,7 @@ from physioclr.pipeline.fit import Samples, Start, fit
 from physioclr.pipeline.interruptions import interruptions, told
 from physioclr.pipeline.metrics_log import Row, read_metrics
 from physioclr.pipeline.order import Plan
+from physioclr.pipeline.pairing import Pairing, pairing_of
 from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.selection import Selection
 from physioclr.pipeline.state import downloaded, load_checkpoint
@@ -66,10 +67,11 @@ def _go_on(config: PretrainConfig, console: Console, listener: Listener | None) 
     dataset = prepare(config.dataset, console)
     plan = make_plan(config, dataset)
     start = _start(config, plan)
+    pairing = pairing_of(config, dataset)
     started = time.time()
-    result = _fit(config, uri, dataset, plan, start, console, listener)
+    result = _fit(config, uri, dataset, pairing, plan, start, console, listener)
     seconds = time.time() - started
-    return _finish(config, uri, dataset, result, seconds, console)
+    return _finish(config, uri, dataset, pairing, result, seconds, console)
 
 
 def headline(summary: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +148,7 @@ def _fit(
     config: PretrainConfig,
     uri: str,
     dataset: PreparedDataset,
+    pairing: Pairing,
     plan: Plan,
     start: Start | None,
     console: Console,
@@ -156,7 +159,7 @@ def _fit(
         f"Pretraining {config.model.size} on {plan.samples // plan.epochs:,} of {dataset.rows('train'):,} training "
         "recordings an epoch",
         train_worker,
-        lambda threads, news: Job(config, uri, dataset, plan, threads, news, start),
+        lambda threads, news: Job(config, uri, dataset, pairing, plan, threads, news, start),
         uri,
         Samples(Selection.of(dataset, ("train",)), plan),
         config.training,
@@ -172,7 +175,13 @@ def _fit(
 
 
 def _finish(
-    config: PretrainConfig, uri: str, dataset: PreparedDataset, result: Result, seconds: float, console: Console
+    config: PretrainConfig,
+    uri: str,
+    dataset: PreparedDataset,
+    pairing: Pairing,
+    result: Result,
+    seconds: float,
+    console: Console,
 ) -> dict[str, Any]:
     """Export the encoder, draw the report and write the summary, in this order: a summary means that all is there."""
     checkpoint = _chosen(config, result)
@@ -206,7 +215,7 @@ def _finish(
     from physioclr.pipeline.pretrain_report import write_report  # matplotlib: no worker needs it
 
     console.print("Drawing the report", highlight=False)
-    write_report(config, uri, dataset, objective, headline(summary))
+    write_report(config, uri, dataset, pairing, objective, headline(summary))
     run.write_summary(uri, summary)
     return summary
 
@@ -236,4 +245,5 @@ def _provenance(config: PretrainConfig, dataset: PreparedDataset) -> dict[str, A
         "split": made_with["split"],
         "method": config.method.model_dump(mode="json"),
         **({"objective": config.objective.model_dump(mode="json")} if config.method.name == "physioclr" else {}),
+        **({"ablation": config.ablation.model_dump(mode="json")} if config.ablation is not None else {}),
     }
