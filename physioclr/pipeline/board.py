@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
+from physioclr.pipeline import cluster
 from physioclr.pipeline.metrics_log import Row
 from physioclr.pipeline.progress import Meter
 
@@ -40,7 +41,7 @@ class Board:
 
 def start() -> Any:
     """A board on the cluster; the handle can be given to workers."""
-    return ray.remote(num_cpus=0, max_restarts=-1)(Board).remote()
+    return ray.remote(num_cpus=0, max_restarts=-1, label_selector=cluster.for_drivers())(Board).remote()
 
 
 @contextmanager

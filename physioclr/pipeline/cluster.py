@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 # Ray reads these when it is imported.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the hospital
@@ -20,6 +21,11 @@ from rich.console import Console
 
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
+
+# Labels of machines, given by the files in cluster/. Machines without them are for everything.
+ROLE = "physioclr/role"  # head, data or train
+MARKET = "ray.io/market-type"  # on-demand or spot: Ray's own name
+MOST = {"CPU": "physioclr/most-cpus", "GPU": "physioclr/most-gpus"}  # of the head: what the autoscaler may bring
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,10 @@ def connect() -> None:
 
 
 def quiet() -> None:
-    """Leave progress to our own meters: Ray Data's bars and chatter would interleave with them in job logs."""
+    """Leave progress to our own meters, as Ray Data's bars and chatter would interleave with them in job logs, and
+    keep Ray Data off the machines for training."""
     context = DataContext.get_current()
+    context.execution_options.label_selector = for_data()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.memory_usage_poll_interval_s = None  # or each task reads its own memory map every second
@@ -49,9 +57,45 @@ def quiet() -> None:
 
 
 def resources() -> dict[str, float]:
-    """CPUs and GPUs of the cluster as it stands now."""
-    total = ray.cluster_resources()
-    return {"CPU": total.get("CPU", 0.0), "GPU": total.get("GPU", 0.0)}
+    """CPUs and GPUs of the cluster; where machines come as they are needed, as many as there will be at most.
+
+    Ray knows only the machines that are there, so the head of such a cluster says the rest by its labels.
+    """
+    total, labels = ray.cluster_resources(), _labels()
+    most = {name: max((float(one.get(label, 0)) for one in labels), default=0.0) for name, label in MOST.items()}
+    return {name: max(total.get(name, 0.0), most[name]) for name in MOST}
+
+
+def for_data() -> dict[str, str] | None:
+    """Label selector of work on CPUs: it stays off machines for training, so that none is started or kept for it.
+
+    None where no machine is labelled as head or for data: then there is nowhere else to go.
+    """
+    roles = {labels.get(ROLE) for labels in _labels()}
+    return {ROLE: "!train"} if roles & {"head", "data"} else None
+
+
+def for_gpus() -> dict[str, str] | None:
+    """Label selector of Ray Data's work on GPUs: in the place of `for_data`, any machine but the head."""
+    return {ROLE: "!head"} if for_data() else None
+
+
+def for_drivers() -> dict[str, str] | None:
+    """Label selector of what drives others' work and would be begun anew without its machine: it stays off spot ones.
+
+    None where no machine is labelled as bought on demand.
+    """
+    on_demand = any(labels.get(MARKET) == "on-demand" for labels in _labels())
+    return {MARKET: "!spot"} if on_demand else None
+
+
+def _labels() -> list[dict[str, str]]:
+    return [node.get("Labels") or {} for node in ray.nodes() if node["Alive"]]
+
+
+def cpu_task(function: Any) -> Any:
+    """`function` as a Ray task of one CPU, placed as data work is."""
+    return ray.remote(num_cpus=1, label_selector=for_data())(function)
 
 
 def say_if_busy(cpus: float, console: Console) -> None:

@@ -18,6 +18,7 @@ from ray.data import DataContext, Dataset, ExecutionOptions
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.train import DataConfig
 
+from physioclr.pipeline import cluster
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import COLUMNS_READ, grain_of, pack
 from physioclr.pipeline.selection import Selection
@@ -73,5 +74,6 @@ def training_stream(selection: Selection, plan: Plan, start: int, grain: int) ->
 
 
 def in_plan_order() -> DataConfig:
-    """How Ray Train hands the stream to its workers: blocks in order and in turn."""
-    return DataConfig(execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False)
+    """How Ray Train hands the stream to its workers: blocks in order and in turn, read where data work goes."""
+    options = ExecutionOptions(preserve_order=True, label_selector=cluster.for_data())
+    return DataConfig(execution_options=options, enable_shard_locality=False)

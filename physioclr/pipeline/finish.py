@@ -19,6 +19,7 @@ from physioclr import storage
 from physioclr.config import FeatureConfig
 from physioclr.features.delineation import USABLE
 from physioclr.features.reducer import Covariance, Moments, Reducer, Scaler, mark_missing
+from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import open_parquet, read_table, write_table
 from physioclr.pipeline.extract import kept_and_rejected, unit_uri
 from physioclr.pipeline.layout import units_of
@@ -75,8 +76,8 @@ def covariance_of(uri: str, shard: str, marked: Sequence[int], scaler: Scaler) -
 
 def fit_reducer(uri: str, shards: Sequence[str], features: FeatureConfig, meter: Meter) -> Reducer:
     """Scaler and PCA over the training `shards`, in two passes over their features alone."""
-    moments_task = ray.remote(num_cpus=1)(moments_of)
-    covariance_task = ray.remote(num_cpus=1)(covariance_of)
+    moments_task = cluster.cpu_task(moments_of)
+    covariance_task = cluster.cpu_task(covariance_of)
     moments = in_parallel([moments_task.remote(uri, shard, features.marked) for shard in shards], meter)
     scaler = Scaler.from_moments(reduce(Moments.merge, moments), features.clip)
     covariances = in_parallel([covariance_task.remote(uri, shard, features.marked, scaler) for shard in shards], meter)

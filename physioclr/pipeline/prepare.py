@@ -128,7 +128,7 @@ def _make_demo(source: DemoSource, console: Console) -> None:
         for patient in patients:
             source.write_patient(patient)
 
-    make = ray.remote(num_cpus=1)(write)
+    make = cluster.cpu_task(write)
     chunks = [missing[start : start + 20] for start in range(0, len(missing), 20)]
     pending = {make.remote(chunk): len(chunk) for chunk in chunks}
     with Meter("Making demo patients", len(missing), "patients", console) as meter:
@@ -194,7 +194,7 @@ def unit_counts(config: PrepareConfig, todo: Sequence[Unit]) -> Any:
 
 def _assemble(config: PrepareConfig, plan: dict[str, int], console: Console) -> tuple[list[dict[str, Any]], pa.Table]:
     """Join the units of each shard into its file; returns facts of each shard and all rejected rows."""
-    assemble = ray.remote(num_cpus=1)(finish.assemble_shard)
+    assemble = cluster.cpu_task(finish.assemble_shard)
     tasks = [
         assemble.remote(config.uri, shard, recordings, config.unit_recordings, config.row_group_rows)
         for shard, recordings in plan.items()

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from physioclr import storage
 from physioclr.evaluation.overlap import BITS, Identities, Overlap, find_overlap, fingerprints
+from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import read_table, write_table
 from physioclr.pipeline.finish import in_parallel
 from physioclr.pipeline.packing import signals_of
@@ -33,7 +34,7 @@ def identities_of(selection: Selection, console: Console) -> pa.Table:
     ]
     if len(chunks) < 2:
         return pa.concat_tables([SCHEMA.empty_table(), *(_identities(selection, rows) for rows in chunks)])
-    task, shared = ray.remote(num_cpus=1)(_identities), ray.put(selection)
+    task, shared = cluster.cpu_task(_identities), ray.put(selection)
     with Meter("Fingerprints of signals", len(chunks), f"x {ROWS_AT_ONCE} windows", console) as meter:
         return pa.concat_tables(in_parallel([task.remote(shared, rows) for rows in chunks], meter))
 
