@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from physioclr import configfile
 from physioclr.comparison import CompareConfig
 from physioclr.config import PrepareConfig, PretrainConfig, SourceConfig
+from physioclr.costs import CostTable
 from physioclr.downstream import EmbedConfig, FinetuneConfig
 from physioclr.search import SearchConfig
 
@@ -23,6 +24,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "finetune": FinetuneConfig,
     "compare": CompareConfig,
     "search": SearchConfig,
+    "costs": CostTable,
 }
 KEY = re.compile(r"^\s*(?:- )?[a-z_0-9]+:(?:\s|$)")
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from physioclr import configfile
+from physioclr.costs import CostTable, load_costs
 from physioclr.errors import RejectedRecording, UserError, causes
 from physioclr.pipeline.run import with_absolute_uris
 
@@ -28,23 +29,24 @@ def run_job(
     description: str,
     model: type[Config],
     stage: Callable[[Config, Console], Facts],
-    dry_run: Callable[[Config], Facts],
+    dry_run: Callable[[Config, CostTable], Facts],
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Read the configuration, call the stage, print its summary as a table; returns the exit code.
 
-    `dry_run` tells what would be done, as facts for a table, without doing it.
+    `dry_run` tells what would be done and what it would cost, as facts for a table, without doing it.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", metavar="FILE", help="YAML file or URI; without it, the embedded demo")
-    parser.add_argument("--dry-run", action="store_true", help="stop after saying what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="stop after saying what would be done, and its cost")
+    parser.add_argument("--costs", metavar="FILE", help="rates and prices for --dry-run; without it configs/costs.yaml")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example training.epochs=5")
     given = parser.parse_args(arguments)
     console = job_console()
 
     def work() -> None:
         config = resolved(model, given.config, given.overrides, console)
-        facts = dry_run(config) if given.dry_run else stage(config, console)
+        facts = dry_run(config, load_costs(given.costs)) if given.dry_run else stage(config, console)
         console.print(table_of("What would be done" if given.dry_run else "Done", facts))
 
     return guarded(work)

@@ -24,9 +24,10 @@ from rich.console import Console
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
 
-# An autoscaling cluster begins with few machines or none, and Ray has no call that says how many there may be. So its
-# head says it in the environment: "CPU=64,GPU=8".
-MAY_SCALE_TO = "PHYSIOCLR_MAY_SCALE_TO"
+# Labels of machines, given by the files in cluster/. Machines without them are for everything.
+ROLE = "physioclr/role"  # head, data or train
+MARKET = "ray.io/market-type"  # on-demand or spot: Ray's own name
+MOST = {"CPU": "physioclr/most-cpus", "GPU": "physioclr/most-gpus"}  # of the head: what the autoscaler may bring
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,10 @@ def connect() -> None:
 
 
 def quiet() -> None:
-    """Leave progress to our own meters: Ray Data's bars and chatter would interleave with them in job logs."""
+    """Leave progress to our own meters, as Ray Data's bars and chatter would interleave with them in job logs, and
+    keep Ray Data off the machines for training."""
     context = DataContext.get_current()
+    context.execution_options.label_selector = for_data()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.memory_usage_poll_interval_s = None  # or each task reads its own memory map every second
@@ -67,30 +70,49 @@ def quiet() -> None:
 
 
 def resources() -> dict[str, float]:
-    """CPUs and GPUs that the cluster has, or may scale to where `MAY_SCALE_TO` says so.
+    """CPUs and GPUs of the cluster; where machines come as they are needed, as many as there will be at most.
 
-    Raises `RunError` where that cannot be read.
+    Ray knows only the machines that are there, so the head of such a cluster says the rest by its labels.
     """
-    there, most = ray.cluster_resources(), _may_scale_to(os.environ.get(MAY_SCALE_TO))
-    return {kind: max(there.get(kind, 0.0), most.get(kind, 0.0)) for kind in ("CPU", "GPU")}
+    total, labels = ray.cluster_resources(), _labels()
+    most = {name: max((float(one.get(label, 0)) for one in labels), default=0.0) for name, label in MOST.items()}
+    return {name: max(total.get(name, 0.0), most[name]) for name in MOST}
 
 
-def _may_scale_to(said: str | None) -> dict[str, float]:
-    if not said:
-        return {}
-    try:
-        return {kind: float(count) for kind, count in (each.split("=") for each in said.split(","))}
-    except ValueError as error:
-        raise RunError(f"{MAY_SCALE_TO} is {said!r}; say what the cluster may scale to as CPU=64,GPU=8.") from error
+def for_data() -> dict[str, str] | None:
+    """Label selector of work on CPUs: it stays off machines for training, so that none is started or kept for it.
+
+    None where no machine is labelled as head or for data: then there is nowhere else to go.
+    """
+    roles = {labels.get(ROLE) for labels in _labels()}
+    return {ROLE: "!train"} if roles & {"head", "data"} else None
+
+
+def for_gpus() -> dict[str, str] | None:
+    """Label selector of Ray Data's work on GPUs: in the place of `for_data`, any machine but the head."""
+    return {ROLE: "!head"} if for_data() else None
+
+
+def for_drivers() -> dict[str, str] | None:
+    """Label selector of what drives others' work and would be begun anew without its machine: it stays off spot ones.
+
+    None where no machine is labelled as bought on demand.
+    """
+    on_demand = any(labels.get(MARKET) == "on-demand" for labels in _labels())
+    return {MARKET: "!spot"} if on_demand else None
+
+
+def _labels() -> list[dict[str, str]]:
+    return [node.get("Labels") or {} for node in ray.nodes() if node["Alive"]]
 
 
 def task(function: Callable[..., Any], cpus: float = 1.0) -> Any:
-    """`function` as a task of Ray, to be placed wherever there is room.
+    """`function` as a task of Ray, to be placed wherever data work may go.
 
-    Without saying so, a task begun by a trial of a search would be put into what is reserved for the trial's own
-    process, where no CPU is, and be refused.
+    Without a strategy that says so, a task begun by a trial of a search would be put into what is reserved for the
+    trial's own process, where no CPU is, and be refused.
     """
-    return ray.remote(num_cpus=cpus, scheduling_strategy="DEFAULT")(function)
+    return ray.remote(num_cpus=cpus, scheduling_strategy="DEFAULT", label_selector=for_data())(function)
 
 
 def say_if_busy(cpus: float, console: Console) -> None:

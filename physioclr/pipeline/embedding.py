@@ -151,6 +151,7 @@ def _stream(config: EmbedConfig, todo: Sequence[Unit]) -> Dataset:
         batch_format="pyarrow",
         num_cpus=_EMBED_CPUS,
         num_gpus=1 if gpu else 0,
+        label_selector=cluster.for_gpus() if gpu else None,
         compute=ActorPoolStrategy(min_size=1, max_size=workers),
     )
 

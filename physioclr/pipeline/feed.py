@@ -18,6 +18,7 @@ from ray.data import DataContext, Dataset, ExecutionOptions, TaskPoolStrategy
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.train import DataConfig
 
+from physioclr.pipeline import cluster
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import COLUMNS_READ, grain_of, pack
 from physioclr.pipeline.selection import Selection
@@ -81,15 +82,19 @@ def training_stream(selection: Selection, plan: Plan, start: int, grain: int, re
 
 
 def in_plan_order() -> DataConfig:
-    """How Ray Train hands the stream to its workers: blocks in order and in turn."""
-    return DataConfig(execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False)
+    """How Ray Train hands the stream to its workers: blocks in order and in turn, read where data work goes."""
+    return DataConfig(execution_options=_options(), enable_shard_locality=False)
+
+
+def _options() -> ExecutionOptions:
+    return ExecutionOptions(preserve_order=True, label_selector=cluster.for_data())
 
 
 class RestOfPlan(DataConfig):
     """As `in_plan_order`, of a stream that is made at each start of the workers, for as many as there are then."""
 
     def __init__(self, stream: Callable[[int], Dataset]) -> None:
-        super().__init__(execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False)
+        super().__init__(execution_options=_options(), enable_shard_locality=False)
         self._stream = stream
 
     def configure(self, datasets: Any, world_size: int, *others: Any, **more: Any) -> Any:

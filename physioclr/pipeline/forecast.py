@@ -10,11 +10,13 @@ from physioclr import storage
 from physioclr.baselines.registry import open_objective
 from physioclr.comparison import CompareConfig
 from physioclr.config import PrepareConfig, PretrainConfig
+from physioclr.costs import CostTable, load_costs
 from physioclr.downstream import EmbedConfig, FinetuneConfig
 from physioclr.encoder import load_encoder
 from physioclr.method.classifier import Classifier
 from physioclr.method.encoder import Encoder, parameter_count
 from physioclr.pipeline import run
+from physioclr.pipeline.bill import facts_of, in_worker_hours, on_workers, preparing, training
 from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, cells
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.finetune import encoder_and_model, with_batches_that_fit
@@ -31,11 +33,18 @@ from physioclr.sources.registry import open_source
 BYTES_PER_RECORDING = 12 * 5000 * 2
 
 
-def of_prepare(config: PrepareConfig) -> dict[str, Any]:
-    """Recordings by source and split, and about how large the dataset will be."""
+def of_prepare(config: PrepareConfig, costs: CostTable | None = None) -> dict[str, Any]:
+    """Recordings by source and split, about how large the dataset will be, and what it takes."""
+    facts, recordings = _prepared(config)
+    table = costs or load_costs()
+    return facts | facts_of([preparing(config, recordings, table)], table)
+
+
+def _prepared(config: PrepareConfig) -> tuple[dict[str, Any], int]:
+    """What there is to prepare, and how many recordings: 0 of a complete dataset."""
     facts: dict[str, Any] = {"dataset": config.uri}
     if storage.exists(storage.join(config.uri, "manifest.json")):
-        return facts | {"state": "complete, nothing to do"}
+        return facts | {"state": "complete, nothing to do"}, 0
     going_on = storage.exists(storage.join(config.uri, "work", "plan", "index.json"))
     facts["state"] = "begun before, would go on" if going_on else "not begun"
     patients: set[str] = set()
@@ -48,11 +57,12 @@ def of_prepare(config: PrepareConfig) -> dict[str, Any]:
     splits = [split_of(patient, config.split) for patient in patients]
     facts["patients"] = {split: splits.count(split) for split in ("train", "validation", "test")}
     facts["size before compression"] = f"{total * BYTES_PER_RECORDING / 1e9:.2f} GB for one 10 s window a recording"
-    return facts
+    return facts, total
 
 
-def of_embed(config: EmbedConfig) -> dict[str, Any]:
-    """Recordings, or windows of a prepared dataset, by where they come from, and the size of their embeddings."""
+def of_embed(config: EmbedConfig, costs: CostTable | None = None) -> dict[str, Any]:
+    """Recordings, or windows of a prepared dataset, by where they come from, the size of their embeddings, and what
+    they take."""
     facts: dict[str, Any] = {"embeddings": config.uri, "encoder": config.encoder}
     width = load_encoder(config.encoder, device="cpu").width
     if config.prepared is not None:
@@ -64,11 +74,14 @@ def of_embed(config: EmbedConfig) -> dict[str, Any]:
         listed = {source.dataset: len(open_source(source).list()[: source.limit]) for source in config.sources}
         facts["recordings"] = listed
         total = sum(listed.values())
-    return facts | {"width": width, "size": f"{total * 2 * width * 4 / 1e6:.1f} MB for one 10 s window a recording"}
+    facts |= {"width": width, "size": f"{total * 2 * width * 4 / 1e6:.1f} MB for one 10 s window a recording"}
+    table = costs or load_costs()
+    work = on_workers("embedding", total, table.rates.embed, config.device, config.workers or 1, table)
+    return facts | facts_of([work], table)
 
 
-def of_pretrain(config: PretrainConfig) -> dict[str, Any]:
-    """The run's state, its parameters and, where the dataset is there, its steps."""
+def of_pretrain(config: PretrainConfig, costs: CostTable | None = None) -> dict[str, Any]:
+    """The run's state, its parameters, its steps, and what it takes. Steps are about right before it is prepared."""
     uri = run.run_uri(config)
     run.check_claim(config)
     facts: dict[str, Any] = {"run": uri, "finished": run.summary_of(uri) is not None}
@@ -76,17 +89,30 @@ def of_pretrain(config: PretrainConfig) -> dict[str, Any]:
     fewest, most = config.training.fewest, config.training.most
     facts["workers"] = most if fewest == most else f"{fewest} to {most}"
     facts["batch"] = f"{config.training.batch_size} recordings over all workers"
+    table, works = costs or load_costs(), []
     if storage.exists(storage.join(config.dataset.uri, "manifest.json")) or not config.dataset.sources:
         dataset = PreparedDataset.open(config.dataset.uri)
         plan = make_plan(config, dataset)
         facts["dataset"] = f"{dataset.uri}: {dataset.rows('train'):,} training recordings"
-        facts["steps"] = f"{plan.steps_per_epoch:,} an epoch, {plan.steps_per_epoch * plan.epochs:,} in all"
+        steps, about = plan.steps_per_epoch, ""
+    else:
+        before, found = _prepared(config.dataset)
+        facts |= {f"prepare: {key}": value for key, value in before.items()}
+        works.append(preparing(config.dataset, found, table))
+        share = 1 - config.dataset.split.validation - config.dataset.split.test
+        steps, about = int(found * share) // config.training.batch_size, "about "
+    epochs = config.training.epochs
+    facts["steps"] = f"{about}{steps:,} an epoch, {steps * epochs:,} in all"
+    if facts["finished"]:
         return facts
-    return facts | {f"prepare: {key}": value for key, value in of_prepare(config.dataset).items()}
+    samples = steps * epochs * config.training.batch_size
+    works.append(training("pretraining", samples, config.model, config.training, table.rates.pretrain, table))
+    return facts | facts_of(works, table)
 
 
-def of_finetune(config: FinetuneConfig) -> dict[str, Any]:
-    """The run's state, its rows and classes and, unless it is a probe, its steps. Signals are not read."""
+def of_finetune(config: FinetuneConfig, costs: CostTable | None = None) -> dict[str, Any]:
+    """The run's state, its rows and classes and, unless it is a probe, its steps and what they take at most. Signals
+    are not read."""
     uri = run.run_uri(config)
     run.check_claim(config)
     facts: dict[str, Any] = {"run": uri, "finished": run.summary_of(uri) is not None}
@@ -105,10 +131,14 @@ def of_finetune(config: FinetuneConfig) -> dict[str, Any]:
     facts["mode"] = f"{config.mode}: {parameter_count(classifier):,} parameters are trained"
     facts["batch"] = f"{plan.batch_size} windows over {config.training.most} workers"
     facts["steps"] = f"{plan.steps_per_epoch:,} an epoch, {plan.steps_per_epoch * plan.epochs:,} at most"
-    return facts
+    if facts["finished"]:
+        return facts
+    table = costs or load_costs()
+    work = training("fine-tuning", plan.samples, model, config.training, table.rates.finetune, table)
+    return facts | facts_of([work], table)
 
 
-def of_compare(config: CompareConfig) -> dict[str, Any]:
+def of_compare(config: CompareConfig, costs: CostTable | None = None) -> dict[str, Any]:
     """Cells, done and to do, and hours and money of those to do, as far as rates were measured or are stated."""
     encoders, answers = cells(config)
     made = {cell.uri: cell for cell in encoders if run.summary_of(cell.uri) is not None}
@@ -121,38 +151,36 @@ def of_compare(config: CompareConfig) -> dict[str, Any]:
         f"{len(trained):,} are trained, the others fitted",
     }
     left = [cell for cell in encoders if cell.uri not in made and not cell.untrained]
-    training = [cell for cell in trained if cell.uri not in found]
-    samples = {
-        "pretraining": sum(
-            cell.config.training.epochs * _recordings(cell.config.dataset.uri, config.cost.recordings) for cell in left
+    open_answers = [cell for cell in trained if cell.uri not in found]
+    table, shared = costs or load_costs(), (config.pretrain.model, config.pretrain.training)
+    works = [
+        training(
+            "pretraining",
+            sum(
+                cell.config.training.epochs * _recordings(cell.config.dataset.uri, config.cost.recordings)
+                for cell in left
+            ),
+            *shared,
+            table.rates.pretrain,
+            table,
+            _measured([cell for cell in made.values() if not cell.untrained]) or config.cost.pretrain_rate,
         ),
-        "fine-tuning, at most": sum(_windows_at_most(config, cell) for cell in training),
-    }
-    rates = {
-        "pretraining": _measured([cell for cell in made.values() if not cell.untrained]) or config.cost.pretrain_rate,
-        "fine-tuning, at most": config.cost.finetune_rate,
-    }
-    hours = 0.0
-    for what, count in samples.items():
-        facts[what] = f"{count:,} recordings in all epochs"
-        rate = rates[what]
-        if not count:
-            if left if what == "pretraining" else training:
-                facts[what] = (
-                    "how much is not known before it is prepared: give cost.recordings, cost.target_recordings"
-                )
-            continue
-        if rate is None:
-            facts[what] += "; how long is not known: give cost.pretrain_rate and cost.finetune_rate"
-            continue
-        hours += count / rate / 3600
-        facts[what] += f", {count / rate / 3600:,.1f} worker-hours at {rate:,.0f} a second"
-    if hours and config.cost.worker_hour is not None:
-        facts["cost"] = f"{hours * config.cost.worker_hour:,.0f} {config.cost.currency} for {hours:,.1f} worker-hours"
-    return facts
+        training(
+            "fine-tuning, at most",
+            sum(_windows_at_most(config, cell) for cell in open_answers),
+            *shared,
+            table.rates.finetune,
+            table,
+            config.cost.finetune_rate,
+        ),
+    ]
+    for work, cells_left in zip(works, (left, open_answers), strict=True):
+        unknown = "how much is not known before it is prepared: give cost.recordings, cost.target_recordings"
+        facts[work.what] = unknown if cells_left else "0 recordings in all epochs"
+    return facts | in_worker_hours([work for work in works if work.samples], config.cost, table)
 
 
-def of_search(config: SearchConfig) -> dict[str, Any]:
+def of_search(config: SearchConfig, costs: CostTable | None = None) -> dict[str, Any]:
     """Trials, done and to do, and hours and money at most: of a search in which nothing is pruned."""
     check(config)
     records = read_records(run.run_uri(config))
@@ -166,17 +194,12 @@ def of_search(config: SearchConfig) -> dict[str, Any]:
     }
     recordings = _recordings(config.pretrain.dataset.uri, config.cost.recordings)
     samples = max(config.trials - ended, 0) * config.pretrain.training.epochs * recordings
-    facts["pretraining, at most"] = f"{samples:,} recordings in all epochs"
     if not recordings:
-        facts["pretraining, at most"] = "how much is not known before it is prepared: give cost.recordings"
-    elif config.cost.pretrain_rate is None:
-        facts["pretraining, at most"] += "; how long is not known: give cost.pretrain_rate"
-    else:
-        hours = samples / config.cost.pretrain_rate / 3600
-        facts["pretraining, at most"] += f", {hours:,.1f} worker-hours at {config.cost.pretrain_rate:,.0f} a second"
-        if config.cost.worker_hour is not None:
-            facts["cost, at most"] = f"{hours * config.cost.worker_hour:,.0f} {config.cost.currency}"
-    return facts
+        return facts | {"pretraining, at most": "how much is not known before it is prepared: give cost.recordings"}
+    table, shared = costs or load_costs(), config.pretrain
+    rates, rate = table.rates.pretrain, config.cost.pretrain_rate
+    work = training("pretraining, at most", samples, shared.model, shared.training, rates, table, rate)
+    return facts | in_worker_hours([work], config.cost, table)
 
 
 def _space_of(parameter: Parameter) -> str:

@@ -68,6 +68,7 @@ def _on_ray_data(
             batch_format="pyarrow",
             num_cpus=_SCORE_CPUS,
             num_gpus=1 if gpu else 0,
+            label_selector=cluster.for_gpus() if gpu else None,
             compute=ActorPoolStrategy(min_size=1, max_size=min(most, len(starts))),
         )
     )

@@ -108,7 +108,7 @@ def _tune(
         ledger = Ledger(uri, records, epochs, config.pretrain.training.most, progress.show)
         trainable = tune.with_parameters(run_trial, search=config, folder=storage.join(uri, "runs"), cpus=cpus)
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"memory": DRIVER_BYTES}),
+            tune.with_resources(trainable, _for_drivers()),
             param_space={PROPOSAL: tune.grid_search(members)} if together else {},
             tune_config=tune.TuneConfig(
                 search_alg=None if together else Proposals(config, records),
@@ -128,6 +128,12 @@ def _tune(
         )
         tuner.fit()
     return ledger.records
+
+
+def _for_drivers() -> dict[str, float] | tune.PlacementGroupFactory:
+    """What a trial's driver takes, and where; its workers take the CPUs."""
+    needed, selector = {"memory": DRIVER_BYTES}, cluster.for_drivers()
+    return tune.PlacementGroupFactory([needed], bundle_label_selector=[selector]) if selector else needed
 
 
 def _scheduler(config: SearchConfig, ended: Sequence[TrialRecord]) -> TrialScheduler:

@@ -56,13 +56,11 @@ def test_a_cluster_that_may_grow_counts_with_what_it_may_grow_to(
     ray_here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = cluster.resources()
-    monkeypatch.setenv(cluster.MAY_SCALE_TO, "CPU=64,GPU=8")
+    head = {"Alive": True, "Labels": {"physioclr/most-cpus": "64", "physioclr/most-gpus": "8"}}
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: [head, {"Alive": True, "Labels": {}}])
     assert cluster.resources() == {"CPU": 64.0, "GPU": 8.0}
-    monkeypatch.setenv(cluster.MAY_SCALE_TO, "CPU=0")
-    assert cluster.resources() == there, "what is there already counts"
-    monkeypatch.setenv(cluster.MAY_SCALE_TO, "64 CPUs")
-    with pytest.raises(RunError, match="is '64 CPUs'; say what the cluster may scale to as CPU=64,GPU=8"):
-        cluster.resources()
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: [{**head, "Alive": False}])
+    assert cluster.resources() == there, "what is there counts by itself"
 
 
 def test_tasks_begun_within_what_is_reserved_for_something_else_find_room_outside_of_it(ray_here: None) -> None:
