@@ -32,6 +32,9 @@ _KEYS = {
 # the cardiologists' of LUDB (lead II, 650 P waves: r = -0.03). With 140 ms r = 0.31, and for PR 0.82 instead of 0.79.
 _OPTIONS: dict[str, dict[str, int]] = {"prominence": {"max_p_basepoint_interval": 140}}
 
+_APART_S = 0.3  # NeuroKit2's least distance of two R peaks
+_BEYOND_S = 1.0  # more than its moving averages reach
+
 
 class NeuroKitEngine:
     """The engine `neurokit`: one lead, or the principal component, cleaned and delineated segment by segment."""
@@ -101,5 +104,33 @@ def _has_shape(signal: NDArray[np.float64], fs: int) -> bool:
 
 
 def _find_r_peaks(signal: NDArray[np.float64], fs: int) -> NDArray[np.int64]:
-    peaks = nk.ecg_findpeaks(signal, sampling_rate=fs, method="neurokit")["ECG_R_Peaks"]
+    """NeuroKit2's R peaks, in a signal that goes on for a second beyond both ends as it does inside.
+
+    NeuroKit2's threshold is a moving average, which repeats the last value beyond an end: where a signal ends quietly
+    it is low, and P and T waves pass. And it keeps no peak in the first 300 ms, because it counts the least distance
+    of two peaks from the start of the signal as well; here that distance is kept between peaks only.
+    """
+    first = _nk_peaks(signal, fs)
+    beat = int(np.median(np.diff(first))) if len(first) > 1 else fs
+    reach = round(_BEYOND_S * fs)
+    peaks = _nk_peaks(_continued(signal, beat, reach), fs, mindelay=0) - reach
+    kept: list[int] = []
+    for peak in peaks[(peaks > 0) & (peaks < len(signal) - 1)].tolist():
+        if not kept or peak - kept[-1] > _APART_S * fs:
+            kept.append(peak)
+    return np.array(kept, dtype=np.int64)
+
+
+def _nk_peaks(signal: NDArray[np.float64], fs: int, **options: float) -> NDArray[np.int64]:
+    peaks = nk.ecg_findpeaks(signal, sampling_rate=fs, method="neurokit", **options)["ECG_R_Peaks"]
     return np.unique(np.asarray(peaks, dtype=np.int64))
+
+
+def _continued(signal: NDArray[np.float64], beat: int, reach: int) -> NDArray[np.float64]:
+    """`reach` more samples at both ends: the first and the last `beat` samples over and over, without a jump."""
+    beat = min(beat, len(signal) - 1)
+    steps = np.arange(1, reach + 1)
+    times, place = (steps - 1) // beat + 1, (steps - 1) % beat
+    before = signal[beat - 1 - place] - times * (signal[beat] - signal[0])
+    after = signal[len(signal) - beat + place] + times * (signal[-1] - signal[-1 - beat])
+    return np.concatenate([before[::-1], signal, after])

@@ -54,6 +54,27 @@ def test_says_which_signals_it_cannot_read(method: str) -> None:
         assert not len(found.intervals(0))
 
 
+@pytest.mark.parametrize("first", [0.08, 0.12, 0.25, 0.75])
+def test_the_first_and_the_last_beats_are_found_and_no_others(first: float) -> None:
+    """NeuroKit2 alone keeps no peak in the first 300 ms, and takes waves for beats where a signal ends quietly."""
+    every = np.arange(first - 0.8, 7.0, 0.8)
+    signal = ecg(every.tolist()) + 0.3 * np.arange(2500) / 2500  # a drift makes no jump where the signal is continued
+    for one, beats in ((signal, every), (signal[::-1].copy(), 5.0 - every[::-1])):
+        inner = beats[(beats > 0.05) & (beats < 4.95)]
+        found = neurokit.delineate(neurokit.clean(one)).r_peaks / 500
+        np.testing.assert_allclose(found, inner, atol=0.02)
+
+
+def test_a_signal_goes_on_as_its_first_and_last_beat() -> None:
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=20)
+    found = neurokit._continued(signal, 6, 15)
+    np.testing.assert_array_equal(found[15:-15], signal)
+    for k in range(1, 16):
+        np.testing.assert_allclose(found[15 - k], found[15 - k + 6] - (signal[6] - signal[0]))
+        np.testing.assert_allclose(found[-16 + k], found[-16 + k - 6] + (signal[-1] - signal[-7]))
+
+
 def test_two_beats_are_few() -> None:
     assert neurokit.delineate(neurokit.clean(ecg([1.5, 3.5]))).status == ("few_beats",)
 

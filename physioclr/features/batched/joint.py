@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from physioclr.features.batched.beats import Beats
 from physioclr.features.batched.coarse import Coarse
+from physioclr.features.batched.presence import p_present
 from physioclr.features.batched.windows import (
-    Floats,
     Ints,
     Line,
     Singles,
@@ -24,9 +23,7 @@ from physioclr.features.batched.windows import (
     highest,
     inside,
     mean_by_segment,
-    sum_by_segment,
 )
-from physioclr.features.grouped import Grouped
 
 # All in coarse samples of 8 ms, chosen on LUDB and PTB-XL: see docs/features.md.
 _QRS_BEFORE, _QRS_AFTER = 28, 28  # about the middle of the QRS complex: where it begins and ends
@@ -37,13 +34,6 @@ _T_AFTER_QRS, _T_LATEST = 5, 60
 _T_SHARE_OF_RR = 0.6
 _P_AFTER_T, _P_EARLIEST = 11, 38  # the latter before the middle of the QRS complex: 304 ms
 _EDGE = 2  # a peak nearer to the segment's end than this is cut
-
-_BEFORE_QRS, _BEFORE_WIDTH = 34, 29  # the window before the QRS complex that is compared from beat to beat
-_AROUND_P = 10  # and the one to either side of a P wave's peak
-_P_ALIKE = 0.4  # cosine of a beat's P wave with the others' sum, at least
-_P_RECURS = 0.5  # median over the segment's beats of the same for the window before the QRS complex
-_P_HEIGHT = 2.2  # median over the beats of a P wave's curvature over that of quiet stretches ...
-_QUIET = 0.25  # ... which is this quantile over the segment
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +49,14 @@ class Waves:
 def find_waves(found: Coarse, beats: Beats) -> Waves:
     """QRS bounds by the activity's corners, then T and P by their curvature once the QRS complexes are cut out."""
     onset, offset = _qrs_bounds(found, beats)
-    rest = without_qrs(found.lines, beats.segment, onset - _QRS_MARGIN[0], offset + _QRS_MARGIN[1])
-    rest = average(rest, _SMOOTH)
-    rest *= np.sqrt(found.gain).astype(np.float32)[..., None]
+    lines = without_qrs(found.lines, beats.segment, onset - _QRS_MARGIN[0], offset + _QRS_MARGIN[1])
+    lines *= np.sqrt(found.gain).astype(np.float32)[..., None]
+    rest = average(lines, _SMOOTH)
     t_curve, p_curve = (_zero_ended(curvature(rest, reach)) for reach in (_T_REACH, _P_REACH))
     t_peak = _t_peaks(t_curve, beats, offset)
     p_energy = _energy(p_curve)
     p_peak = _p_peaks(p_curve, p_energy, beats, onset, t_peak)
-    present = _p_present(p_curve, p_energy, beats, p_peak)
+    present = p_present(p_curve, p_energy, lines, beats, offset, p_peak)
     return Waves(onset, offset, t_peak, np.where(present, p_peak, -1))
 
 
@@ -139,29 +129,3 @@ def _p_peaks(curve: Singles, energy: Singles, beats: Beats, qrs_onset: Ints, t_p
     t_before[1:] = np.where(beats.is_first[1:] | (t_peak[:-1] < 0), -_P_EARLIEST, t_peak[:-1])
     base = beats.at - _P_EARLIEST
     return _search(curve, energy, beats, base, np.maximum(t_before + _P_AFTER_T, base), qrs_onset, _P_EARLIEST + 1)
-
-
-def _p_present(curve: Singles, energy: Singles, beats: Beats, p_peak: Ints) -> NDArray[np.bool_]:
-    """A P wave recurs before the QRS complexes, in the same shape in all leads, and stands out from the rest."""
-    fixed = _likeness(curve, beats, beats.at - _BEFORE_QRS, _BEFORE_WIDTH)
-    moving = _likeness(curve, beats, p_peak - _AROUND_P, 2 * _AROUND_P + 1)
-    rank = int(_QUIET * (energy.shape[1] - 1))
-    quiet = np.partition(energy, rank, axis=1)[:, rank]
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        height = np.where(p_peak >= 0, energy[beats.segment, p_peak] / quiet[beats.segment], np.nan)
-    typical = Grouped.of(height, beats.segment, len(energy)).median()[beats.segment]
-    common = Grouped.of(fixed, beats.segment, len(energy)).median()[beats.segment]
-    alone = beats.is_first & beats.is_last
-    recurs = alone | ((np.fmax(fixed, moving) >= _P_ALIKE) & (common >= _P_RECURS))
-    return (p_peak >= 0) & recurs & (typical >= _P_HEIGHT**2)
-
-
-def _likeness(curve: Singles, beats: Beats, start: Ints, width: int) -> Floats:
-    """Correlation of each beat's window with the sum of the segment's others, over all leads: [B], NaN if alone."""
-    windows = cut(curve, beats.segment, start, width).reshape(len(start), width * curve.shape[1])
-    length = np.sqrt((windows * windows).sum(axis=1))
-    windows /= np.where(length > 0, length, 1.0)[:, None]  # or one large disturbed beat speaks for all others
-    others = sum_by_segment(windows, beats.is_first)[np.cumsum(beats.is_first) - 1] - windows
-    length = np.sqrt((others * others).sum(axis=1))
-    likeness = (windows * others).sum(axis=1) / np.where(length > 0, length, 1.0)
-    return np.where(beats.is_first & beats.is_last, np.nan, likeness)

@@ -52,34 +52,6 @@ def test_without_qrs(seed: int, cuts: list[tuple[int, int, int]]) -> None:
     np.testing.assert_allclose(one_lead, expected[:, 0], atol=1e-12)
 
 
-@given(SEEDS, beats_somewhere(), st.integers(-40, 10), st.integers(1, 40))
-@settings(max_examples=50, deadline=None)
-def test_likeness(seed: int, places: list[list[int]], before: int, width: int) -> None:
-    """Cosine of a beat's window, all leads in a row, with the sum of the others' after each has length 1."""
-    curve = np.random.default_rng(seed).normal(size=(len(places), 2, 200)).astype(np.float32)
-    curve[:, :, 150:] = 0.0  # windows without anything in them
-    beats = make_beats(places)
-    found = joint._likeness(curve, beats, beats.at + before, width)
-    windows: list[list[np.ndarray]] = []
-    for i, row in enumerate(places):
-        windows.append([])
-        for at in row:
-            index = [min(max(t, 0), 199) for t in range(at + before, at + before + width)]
-            values = np.array([[curve[i, lead, t] for t in index] for lead in range(2)], dtype=np.float64)
-            length = np.sqrt((values**2).sum())
-            windows[-1].append(values / length if length > 0 else values)
-    beat = 0
-    for row in windows:
-        for k, own in enumerate(row):
-            others = sum((other for j, other in enumerate(row) if j != k), np.zeros_like(own))
-            length = np.sqrt((others**2).sum())
-            if len(row) == 1:
-                assert np.isnan(found[beat])
-            elif length > 1e-3:  # two opposite ones cancel to nothing but rounding
-                assert found[beat] == pytest.approx((own * others).sum() / length, abs=1e-3)
-            beat += 1
-
-
 @given(SEEDS, beats_somewhere(), st.integers(1, 40))
 @settings(max_examples=50, deadline=None)
 def test_search(seed: int, places: list[list[int]], width: int) -> None:
