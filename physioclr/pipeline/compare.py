@@ -3,7 +3,9 @@
 A cell (`compare_cells.py`) that is done is not done again, in this comparison or another one beside it. A cell that
 fails is named with its reason, the others go on, and the same command tries it again.
 
-URI/summary.json, table.md, table.csv, signs.csv (how encoders went over their epochs), report.html, config.yaml
+URI/summary.json, table.md, table.csv, report.html, config.yaml
+    signs.csv   how encoders went over their epochs
+    noise.csv   of a comparison under noise
 """
 
 from __future__ import annotations
