@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from physioclr.config import MonitorConfig, PrepareConfig, PretrainConfig, TrainingConfig
+from physioclr.config import MonitorConfig, NoiseConfig, NoiseKind, PrepareConfig, PretrainConfig, TrainingConfig
 from physioclr.downstream import FinetuneConfig, FinetuneTraining
 from physioclr.section import AboveZero, NotNegative, Positive, Section
 
@@ -67,6 +67,19 @@ class TargetConfig(Section):
     dataset: PrepareConfig = PrepareConfig()  # labels to learn from
     test: PrepareConfig | None = None  # without it, the test split of `dataset`
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] = ("afib",)  # of `physioclr.evaluation.tasks`
+
+
+class NoiseLevels(Section):
+    """Noise on the test recordings: each kind at each ratio of signal to noise in dB, the same for every answer."""
+
+    kinds: Annotated[tuple[NoiseKind, ...], Field(min_length=1)] = ("wander", "muscle", "mains", "mix")
+    db: Annotated[tuple[float, ...], Field(min_length=1)] = (24.0, 18.0, 12.0, 6.0, 0.0)
+    seed: Annotated[int, Field(ge=0)] = 0  # with the recording's name it decides the noise
+
+    @property
+    def levels(self) -> tuple[NoiseConfig, ...]:
+        """All of them, kind by kind."""
+        return tuple(NoiseConfig(kind=kind, db=db, seed=self.seed) for kind in self.kinds for db in self.db)
 
 
 class CostConfig(Section):
@@ -141,6 +154,7 @@ class CompareConfig(Section):
     fractions: Annotated[tuple[Annotated[float, Field(gt=0.0, le=1.0)], ...], Field(min_length=1)] = (0.3, 1.0)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1)
     reference: str = "physioclr/probe"  # METHOD/ANSWER that the others are compared with
+    noise: NoiseLevels | None = None  # every answer is scored under noise too; it is fitted once, without
     resamples: Positive = 1000  # of the test patients, for the intervals
     parallel: Positive | None = None  # cells at once; without it, what the cluster's GPUs or CPUs allow
     cost: CostConfig = CostConfig()

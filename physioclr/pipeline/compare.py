@@ -3,7 +3,9 @@
 A cell (`compare_cells.py`) that is done is not done again, in this comparison or another one beside it. A cell that
 fails is named with its reason, the others go on, and the same command tries it again.
 
-URI/summary.json, table.md, table.csv, signs.csv (how encoders went over their epochs), report.html, config.yaml
+URI/summary.json, table.md, table.csv, report.html, config.yaml
+    signs.csv   how encoders went over their epochs
+    noise.csv   of a comparison under noise
 """
 
 from __future__ import annotations
@@ -20,13 +22,15 @@ from rich.console import Console
 
 from physioclr import configfile, storage
 from physioclr.comparison import CompareConfig
-from physioclr.config import TrainingConfig
+from physioclr.config import NoiseConfig, TrainingConfig
 from physioclr.errors import RunError
 from physioclr.pipeline import cluster, run
 from physioclr.pipeline.cli import user_message
-from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, cells
+from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, NoisyTest, cells
+from physioclr.pipeline.compare_noise import measure_under_noise
 from physioclr.pipeline.compare_result import write_result
 from physioclr.pipeline.compare_work import answer, make_encoder
+from physioclr.pipeline.noisy import by_kind
 from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.progress import Meter
 
@@ -65,7 +69,8 @@ def _go_on(
     uri = storage.join(config.output, config.name)
     storage.write_text(storage.join(uri, "config.yaml"), configfile.dump(config))
     console.print(f"{len(encoders)} encoders and {len(answers)} answers, {at_once} at once", highlight=False)
-    failed = _all(
+    failed = _all("Features under noise", _noise_tasks(answers), at_once, console)
+    failed += _all(
         "Encoders",
         [(cell.config.name, _encoder_task(cell, answers, cpus)) for cell in encoders],
         at_once,
@@ -87,14 +92,32 @@ def _first(answers: Sequence[AnswerCell]) -> list[AnswerCell]:
     return list({cell.uri: cell for each in answers for cell in each.made_of}.values())
 
 
+def _noise_tasks(answers: Sequence[AnswerCell]) -> list[tuple[str, Callable[[], None]]]:
+    """A task for each kind of noise on each target's test recordings, where features of them are needed."""
+    needed = [cell for each in answers for cell in each.made_of if cell.answer in ("logistic", "boosting")]
+    tests = {cell.noise.uri: cell.noise for cell in needed if cell.noise is not None}
+    measure = ray.remote(num_cpus=1, max_retries=3)(measure_under_noise)
+
+    def task(rows: NoisyTest, levels: list[NoiseConfig]) -> Callable[[], None]:
+        return lambda: ray.get(measure.remote(rows, levels))
+
+    return [
+        (f"noise-{levels[0].kind} on {rows.dataset.uri}", task(rows, levels))
+        for rows in tests.values()
+        for levels in by_kind(rows.levels)
+    ]
+
+
 def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:
     """Where the embeddings of this encoder are needed: by fitted answers."""
     prepared: dict[str, str] = {}
+    noisy: dict[str, NoisyTest] = {}
     for each in answers:
         if each.encoder is cell and not each.made_of[0].trained:
             prepared |= each.embeddings
+            noisy |= {each.noisy_embeddings: each.noise} if each.noise is not None else {}
     placed = replace(cell, config=_with_cpus(cell.config, cpus))
-    return lambda: ray.get(_remote(_make_encoder).remote(placed, prepared))
+    return lambda: ray.get(_remote(_make_encoder).remote(placed, prepared, noisy))
 
 
 def _answer_task(cell: AnswerCell, cpus: float) -> Callable[[], None]:
@@ -112,9 +135,9 @@ def _remote(function: Callable[..., None]) -> Any:
     return ray.remote(num_cpus=0, max_retries=3, label_selector=cluster.for_drivers())(function)
 
 
-def _make_encoder(cell: EncoderCell, prepared: dict[str, str]) -> None:
+def _make_encoder(cell: EncoderCell, prepared: dict[str, str], noisy: dict[str, NoisyTest]) -> None:
     cluster.quiet()
-    _logged(cell.uri, lambda console: make_encoder(cell, prepared, console))
+    _logged(cell.uri, lambda console: make_encoder(cell, prepared, noisy, console))
 
 
 def _answer(cell: AnswerCell) -> None:

@@ -3,6 +3,8 @@
 output/encoders/METHOD-SEED-DIGEST/              a pretraining run, or an untrained encoder
     embeddings-DIGEST/                           of a target's recordings (`embedding.py`)
 output/answers/ANSWER-TASK-FRACTION-SEED-DIGEST/ a fine-tuning run, or the same files of a fitted classifier
+    noise/KIND-DB-SEED.parquet                   predictions of the test recordings under noise
+output/noise/DIGEST/                             features of a target's test recordings under noise
 """
 
 from __future__ import annotations
@@ -15,9 +17,19 @@ from itertools import repeat
 from typing import Any
 
 from physioclr import configfile, storage
-from physioclr.comparison import OF_AN_ENCODER, PARTS, TRAINED, Answer, CompareConfig, ComparedMethod
-from physioclr.config import PrepareConfig, PretrainConfig
+from physioclr.comparison import (
+    OF_AN_ENCODER,
+    PARTS,
+    TRAINED,
+    Answer,
+    CompareConfig,
+    ComparedMethod,
+    TargetConfig,
+)
+from physioclr.config import NoiseConfig, PrepareConfig, PretrainConfig
 from physioclr.downstream import FinetuneConfig
+from physioclr.pipeline.layout import SPLITS
+from physioclr.pipeline.noisy import level_name
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
 
 # Experiments that came later: where they are not set, a cell is called what it was called before there were any.
@@ -43,6 +55,20 @@ class EncoderCell:
 
 
 @dataclass(frozen=True)
+class NoisyTest:
+    """The rows that a target is tested on, splits of a dataset, at levels of noise. `uri`: where their features go."""
+
+    dataset: PrepareConfig
+    splits: tuple[str, ...]
+    levels: tuple[NoiseConfig, ...]
+    uri: str
+
+    def features(self, level: NoiseConfig) -> str:
+        """The file of the features at a level."""
+        return storage.join(self.uri, f"{level_name(level)}.parquet")
+
+
+@dataclass(frozen=True)
 class AnswerCell:
     """An answer to be found. `config` says what is asked of which recordings; for those of `TRAINED` it is a run.
 
@@ -56,6 +82,7 @@ class AnswerCell:
     config: FinetuneConfig
     encoder: EncoderCell | None
     parts: tuple[AnswerCell, ...] = ()
+    noise: NoisyTest | None = None
 
     @property
     def uri(self) -> str:
@@ -68,6 +95,16 @@ class AnswerCell:
         assert self.encoder is not None, "only answers of an encoder have embeddings"
         folder = self.encoder.uri
         return {each.uri: storage.join(folder, f"embeddings-{_digest(_identity(each))}") for each in self.datasets}
+
+    @property
+    def noisy_embeddings(self) -> str:
+        """The folder with a file of embeddings for each level of `noise`."""
+        assert self.noise is not None, "only asked where there are levels"
+        return storage.join(self.embeddings[self.noise.dataset.uri], "noise", "-".join(self.noise.splits))
+
+    def under_noise(self, level: NoiseConfig) -> str:
+        """The file of the predictions at a level."""
+        return storage.join(self.uri, "noise", f"{level_name(level)}.parquet")
 
     @property
     def row(self) -> str:
@@ -151,7 +188,15 @@ def _answers(
                     }
                 cell = f"{answer}-{task}-{100 * fraction:g}-{seed}-{_digest(identity)}"
                 whole = whole.model_copy(update={"name": cell})
-                yield AnswerCell(name, answer, target, datasets, whole, encoder, next(parts))
+                yield AnswerCell(name, answer, target, datasets, whole, encoder, next(parts), _noisy(config, asked))
+
+
+def _noisy(config: CompareConfig, asked: TargetConfig) -> NoisyTest | None:
+    if config.noise is None:
+        return None
+    dataset, splits = (asked.dataset, ("test",)) if asked.test is None else (asked.test, tuple(SPLITS))
+    uri = storage.join(config.output, "noise", f"{_digest(_identity(dataset))}-{'-'.join(splits)}")
+    return NoisyTest(dataset, splits, config.noise.levels, uri)
 
 
 def _identity(config: PretrainConfig | FinetuneConfig | PrepareConfig) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from physioclr.method.encoder import Encoder, parameter_count
 from physioclr.pipeline import run
 from physioclr.pipeline.bill import facts_of, in_worker_hours, on_workers, preparing, training
 from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, cells
+from physioclr.pipeline.compare_noise import is_done
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.finetune import encoder_and_model, with_batches_that_fit
 from physioclr.pipeline.finetune_fit import make_plan as finetune_plan
@@ -142,7 +143,7 @@ def of_compare(config: CompareConfig, costs: CostTable | None = None) -> dict[st
     """Cells, done and to do, and hours and money of those to do, as far as rates were measured or are stated."""
     encoders, answers = cells(config)
     made = {cell.uri: cell for cell in encoders if run.summary_of(cell.uri) is not None}
-    found = {one.uri for cell in answers for one in (cell, *cell.parts) if run.summary_of(cell.uri) is not None}
+    found = {one.uri for cell in answers for one in (cell, *cell.parts) if is_done(one)}
     trained = list({one.uri: one for cell in answers for one in cell.made_of if one.trained}.values())
     facts: dict[str, Any] = {
         "comparison": storage.join(config.output, config.name),
@@ -150,8 +151,10 @@ def of_compare(config: CompareConfig, costs: CostTable | None = None) -> dict[st
         "answers": f"{len(answers):,}, {sum(cell.uri in found for cell in answers):,} of them done; "
         f"{len(trained):,} are trained, the others fitted",
     }
+    if config.noise is not None:
+        facts["under noise"] = f"each answer's test recordings at {len(config.noise.levels)} levels"
     left = [cell for cell in encoders if cell.uri not in made and not cell.untrained]
-    open_answers = [cell for cell in trained if cell.uri not in found]
+    open_answers = [cell for cell in trained if run.summary_of(cell.uri) is None]
     table, shared = costs or load_costs(), (config.pretrain.model, config.pretrain.training)
     works = [
         training(

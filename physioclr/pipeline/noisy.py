@@ -23,6 +23,19 @@ Signals = NDArray[np.int16]
 _LIMITS = np.iinfo(np.int16)
 
 
+def level_name(noise: NoiseConfig) -> str:
+    """As it stands in the names of files."""
+    return f"{noise.kind}-{noise.db:g}-{noise.seed}"
+
+
+def by_kind(levels: Iterable[NoiseConfig]) -> list[list[NoiseConfig]]:
+    """Levels of the same noise, which is drawn once for all its ratios."""
+    groups: dict[tuple[str, int], list[NoiseConfig]] = {}
+    for level in levels:
+        groups.setdefault((level.kind, level.seed), []).append(level)
+    return list(groups.values())
+
+
 def keys_of(rows: Iterable[Mapping[str, Any]]) -> list[Key]:
     """The names of rows that have the columns `KEY`."""
     return [(row["dataset"], row["record_id"], row["window"]) for row in rows]
@@ -44,7 +57,14 @@ def at_ratio(signals: Signals, noise: NDArray[np.float64], db: float) -> Signals
 
 def with_noise(signals: Signals, keys: Sequence[Key], noise: NoiseConfig) -> Signals:
     """Stored signals [n, 12, 5000] of the recordings `keys` with the noise that `noise` describes."""
-    return at_ratio(signals, noise_of(keys, noise.kind, noise.seed, signals.shape[1:]), noise.db)
+    return with_levels(signals, keys, [noise])[0]
+
+
+def with_levels(signals: Signals, keys: Sequence[Key], levels: Sequence[NoiseConfig]) -> Signals:
+    """The same at levels that differ in their ratio only: [levels, n, 12, 5000]."""
+    (group,) = by_kind(levels)
+    noise = noise_of(keys, group[0].kind, group[0].seed, (signals.shape[1], signals.shape[2]))
+    return np.stack([at_ratio(signals, noise, level.db) for level in levels])
 
 
 def _number(key: Key) -> int:

@@ -5,6 +5,7 @@ A few rows are done in this process, with the same result but for rounding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,13 @@ from ray.data import ActorPoolStrategy, DataContext
 from rich.console import Console
 
 from physioclr.classifier import load_classifier
+from physioclr.config import NoiseConfig
+from physioclr.ecg.record import WINDOW_SAMPLES
 from physioclr.encoder import load_encoder
 from physioclr.pipeline import cluster
 from physioclr.pipeline.batches import segments_of
+from physioclr.pipeline.noisy import KEY, by_kind, keys_of, with_levels
+from physioclr.pipeline.packing import signals_of
 from physioclr.pipeline.prepare import READ_CPUS
 from physioclr.pipeline.progress import Meter
 from physioclr.pipeline.selection import Selection
@@ -30,36 +35,66 @@ _SCORE_CPUS = 0.9
 
 def embeddings_of(selection: Selection, encoder: str, gpu: bool, console: Console) -> NDArray[np.float32]:
     """Embeddings [n, 2, width] of both halves of the selected rows."""
-    return _through(selection, encoder, False, gpu, console)
+    return _through(selection, encoder, False, gpu, console, [[]])[0][0]
 
 
 def scores_of(selection: Selection, classifier: str, gpu: bool, console: Console) -> NDArray[np.float32]:
     """Probabilities [n, 2, C] of both halves of the selected rows."""
-    return _through(selection, classifier, True, gpu, console)
+    return _through(selection, classifier, True, gpu, console, [[]])[0][0]
 
 
-def _through(selection: Selection, uri: str, head: bool, gpu: bool, console: Console) -> NDArray[np.float32]:
+def under_noise(
+    selection: Selection, uri: str, head: bool, gpu: bool, levels: Sequence[NoiseConfig], console: Console
+) -> dict[NoiseConfig, NDArray[np.float32]]:
+    """`scores_of`, or without `head` `embeddings_of`, of the rows at each level of noise."""
+    if not levels:
+        return {}
+    groups = by_kind(levels)
+    found = _through(selection, uri, head, gpu, console, groups)
+    return {
+        level: one
+        for group, values in zip(groups, found, strict=True)
+        for level, one in zip(group, values, strict=True)
+    }
+
+
+def _through(
+    selection: Selection, uri: str, head: bool, gpu: bool, console: Console, groups: Sequence[Sequence[NoiseConfig]]
+) -> list[NDArray[np.float32]]:
+    """For each of `groups`, levels of one noise, or none for the rows as they are: [levels, n, 2, values]."""
     starts = range(0, len(selection), ROWS_AT_ONCE)
-    if len(selection) <= ROWS_HERE:
-        read, score = _ReadRows(selection), _Score(uri, head, gpu)
-        chunks = [score(read(pa.table({"start": [start]}))).to_pylist()[0] for start in starts]
-        return np.concatenate([_array(chunk) for chunk in chunks])
-    return _on_ray_data(selection, starts, uri, head, gpu, console)
+    items = [{"start": start, "group": group} for group in range(len(groups)) for start in starts]
+    if len(selection) * sum(max(len(group), 1) for group in groups) <= ROWS_HERE:
+        read, score = _ReadRows(selection, groups), _Score(uri, head, gpu)
+        found = {_place(item): _array(score(read(pa.Table.from_pylist([item]))).to_pylist()[0]) for item in items}
+    else:
+        found = _on_ray_data(selection, items, uri, head, gpu, console, groups)
+    return [np.concatenate([found[start, group] for start in starts], axis=1) for group in range(len(groups))]
+
+
+def _place(item: dict[str, Any]) -> tuple[int, int]:
+    return int(item["start"]), int(item["group"])
 
 
 def _array(chunk: dict[str, Any]) -> NDArray[np.float32]:
-    return np.frombuffer(chunk["values"], dtype=np.float32).reshape(int(chunk["rows"]), 2, -1)
+    return np.frombuffer(chunk["values"], dtype=np.float32).reshape(int(chunk["copies"]), int(chunk["rows"]), 2, -1)
 
 
 def _on_ray_data(
-    selection: Selection, starts: range, uri: str, head: bool, gpu: bool, console: Console
-) -> NDArray[np.float32]:
+    selection: Selection,
+    items: list[dict[str, Any]],
+    uri: str,
+    head: bool,
+    gpu: bool,
+    console: Console,
+    groups: Sequence[Sequence[NoiseConfig]],
+) -> dict[tuple[int, int], NDArray[np.float32]]:
     DataContext.get_current().target_max_block_size = None  # a block is a chunk of rows
     there = cluster.resources()
     most = max(int(there["GPU" if gpu else "CPU"]), 1)
-    read: Any = _ReadRows(selection)
+    read: Any = _ReadRows(selection, groups)
     outcome = (
-        ray.data.from_items([{"start": start} for start in starts], override_num_blocks=len(starts))
+        ray.data.from_items(items, override_num_blocks=len(items))
         .map_batches(read.__call__, batch_size=None, batch_format="pyarrow", num_cpus=READ_CPUS)
         .map_batches(
             _Score,
@@ -69,29 +104,36 @@ def _on_ray_data(
             num_cpus=_SCORE_CPUS,
             num_gpus=1 if gpu else 0,
             label_selector=cluster.for_gpus() if gpu else None,
-            compute=ActorPoolStrategy(min_size=1, max_size=min(most, len(starts))),
+            compute=ActorPoolStrategy(min_size=1, max_size=min(most, len(items))),
         )
     )
     cluster.say_if_busy(READ_CPUS + _SCORE_CPUS, console)
     parts = {}
-    with Meter("Scoring" if head else "Embedding", len(selection), "windows", console) as meter:
+    windows = len(selection) * sum(max(len(group), 1) for group in groups)
+    with Meter("Scoring" if head else "Embedding", windows, "windows", console) as meter:
         for row in outcome.iter_rows():
-            parts[int(row["start"])] = _array(row)
-            meter.advance(int(row["rows"]))
-    return np.concatenate([parts[start] for start in starts])
+            parts[_place(row)] = _array(row)
+            meter.advance(int(row["rows"]) * int(row["copies"]))
+    return parts
 
 
 class _ReadRows:
-    """Reads a chunk of the selection as one packed row."""
+    """Reads a chunk of the selection as one packed row; of a group of levels, one behind the other."""
 
-    def __init__(self, selection: Selection) -> None:
-        self._selection = selection
+    def __init__(self, selection: Selection, groups: Sequence[Sequence[NoiseConfig]]) -> None:
+        self._selection, self._groups = selection, groups
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        start = block["start"][0].as_py()
+        start, group = _place(block.to_pylist()[0])
+        levels = self._groups[group]
         rows = np.arange(start, min(start + ROWS_AT_ONCE, len(self._selection)))
-        signals = self._selection.take(rows, ("signal",))["signal"].to_pylist()
-        return pa.table({"start": [start], "rows": [len(rows)], "signal": [b"".join(signals)]})
+        table = self._selection.take(rows, (*KEY, "signal") if levels else ("signal",))
+        signals = signals_of(table)
+        if levels:
+            signals = with_levels(signals, keys_of(table.select(KEY).to_pylist()), levels)
+        packed = pa.array([signals.tobytes()], type=pa.large_binary())
+        facts = pa.table({"start": [start], "group": [group], "rows": [len(rows)], "copies": [max(len(levels), 1)]})
+        return facts.append_column("signal", packed)
 
 
 class _Score:
@@ -105,8 +147,12 @@ class _Score:
 
     @torch.inference_mode()
     def __call__(self, block: pa.Table) -> pa.Table:
-        signal = np.frombuffer(block["signal"][0].as_buffer(), dtype="<i2").reshape(block["rows"][0].as_py(), 12, -1)
+        whole = np.frombuffer(block["signal"][0].as_buffer(), dtype="<i2").reshape(-1, 12, WINDOW_SAMPLES)
+        values = [self._values(whole[at : at + ROWS_AT_ONCE]) for at in range(0, len(whole), ROWS_AT_ONCE)]
+        packed = pa.array([np.concatenate(values).tobytes()], type=pa.large_binary())
+        return block.drop_columns(["signal"]).append_column("values", packed)
+
+    def _values(self, signal: NDArray[np.int16]) -> NDArray[np.float32]:
         embedding_SW = self._encoder.network.embed(segments_of(signal, self._encoder.device))
         values = embedding_SW if self._classifier is None else self._classifier.scores(embedding_SW)
-        packed = pa.array([values.float().cpu().numpy().tobytes()], type=pa.large_binary())
-        return block.select(["start", "rows"]).append_column("values", packed)
+        return np.asarray(values.float().cpu().numpy())

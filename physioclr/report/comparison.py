@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from physioclr.evaluation.bootstrap import Interval
-from physioclr.evaluation.comparison import Compared, Key
 from physioclr.evaluation.signs import Course
 from physioclr.report.figure import INK, MUTED, SERIES, look, new_figure, picture, plain
+from physioclr.report.noise import NoiseTable, noise_sections
 from physioclr.report.page import Section, Table, render_page
 from physioclr.report.signs import signs_sections
-
-METRIC = "auroc"
-
-
-@dataclass(frozen=True)
-class TargetTable:
-    """What was found on one target: `cells` by (method, column), both in the order of the table.
-
-    `sizes`: recordings, windows and patients by column and part.
-    """
-
-    name: str
-    methods: Sequence[str]
-    columns: Sequence[str]
-    cells: Mapping[Key, Compared]
-    sizes: Mapping[str, Mapping[str, Mapping[str, int]]]
+from physioclr.report.target import METRIC, TargetTable, figure_of, gap_of, grid
 
 
 def markdown(tables: Sequence[TargetTable], reference: str) -> str:
     """Macro-AUROC of every method with intervals, and below what each is ahead of (+) or behind `reference`."""
     parts = []
     for table in tables:
-        parts += [f"## {table.name}", _sizes(table), _grid(table, _figure), f"Difference to {reference}:"]
-        parts.append(_grid(table, _gap))
+        parts += [f"## {table.name}", _sizes(table), grid(table, figure_of), f"Difference to {reference}:"]
+        parts.append(grid(table, gap_of))
     return "\n\n".join(parts) + "\n"
 
 
@@ -47,32 +30,6 @@ def _sizes(table: TargetTable) -> str:
         train, test = parts["train"], parts["test"]
         said.append(f"{column}: trained on {train['recordings']:,} recordings, tested on {test['recordings']:,}")
     return "; ".join(dict.fromkeys(said)) + "."
-
-
-def _grid(table: TargetTable, shown: Any) -> str:
-    lines = ["| | " + " | ".join(table.columns) + " |", "| --- |" + " ---: |" * len(table.columns)]
-    for method in table.methods:
-        values = [shown(table.cells.get((method, column))) for column in table.columns]
-        if any(values):
-            lines.append(f"| {method} | " + " | ".join(values) + " |")
-    return "\n".join(lines)
-
-
-def _figure(cell: Compared | None) -> str:
-    if cell is None:
-        return ""
-    return _interval(cell.figures[METRIC])
-
-
-def _interval(one: Interval) -> str:
-    return f"{one.estimate:.3f} ({one.low:.3f} to {one.high:.3f})"
-
-
-def _gap(cell: Compared | None) -> str:
-    if cell is None or METRIC not in cell.difference:
-        return ""
-    one = cell.difference[METRIC]
-    return f"{one.estimate:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
 
 
 def draw_comparison(table: TargetTable, reference: str) -> Figure:
@@ -112,15 +69,18 @@ def render_comparison(
     reference: str,
     failed: Sequence[tuple[str, str]],
     courses: Sequence[Course] = (),
+    noisy: Sequence[NoiseTable] = (),
 ) -> str:
-    """The report as one HTML document; `courses` are how the methods' encoders went over their epochs."""
+    """The report as one HTML document; `courses` are how the methods' encoders went over their epochs, `noisy` what was
+    found under noise."""
     sections = []
     for table in tables:
         drawn = picture(draw_comparison(table, reference), f"Macro-AUROC of each method on {table.name}")
         about = f"Means over seeds. Dotted: {reference}. {_sizes(table)}"
-        sections.append(Section(table.name, about, drawn, table=_rows(table, _figure)))
+        sections.append(Section(table.name, about, drawn, table=_rows(table, figure_of)))
         gaps = f"Paired on the same resamples of the patients: above 0 is better than {reference}."
-        sections.append(Section(f"{table.name}: difference to {reference}", gaps, None, table=_rows(table, _gap)))
+        sections.append(Section(f"{table.name}: difference to {reference}", gaps, None, table=_rows(table, gap_of)))
+    sections += noise_sections(noisy, reference)
     sections += signs_sections(courses)
     if failed:
         about = "They are in no mean; the same command tries them again."

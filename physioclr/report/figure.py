@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, ORANGE, YELLOW = "#56B4E9", "#E69F00", "#F0E442"
 INK, MUTED, RULE = "#1f2933", "#6b7785", "#dfe3e8"
+DASHES = ("-", "--", ":", "-.")
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK)
 
 LOOK: dict[str, Any] = {
@@ -72,6 +73,19 @@ def picture(figure: Figure, alt: str) -> Picture:
 def plain(text: object) -> str:
     """Text that matplotlib draws as it is: a pair of dollar signs would be read as a formula."""
     return str(text).replace("$", r"\$")
+
+
+def styles(count: int) -> list[tuple[str, str]]:
+    """Colour and dashes of each of so many lines: after the colours come the same ones dashed."""
+    return [(SERIES[place % len(SERIES)], DASHES[place // len(SERIES) % len(DASHES)]) for place in range(count)]
+
+
+def legend_at_right(figure: Figure, inches: float) -> None:
+    """One legend for all panels, to their right, and the layout that leaves room for it."""
+    named = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    right = 1 - inches / figure.get_figwidth()
+    figure.tight_layout(pad=0.6, w_pad=1.4, rect=(0, 0, right, 1))
+    figure.legend(list(named.values()), list(named), loc="center left", bbox_to_anchor=(right, 0.5))
 
 
 def bare(axes: Axes) -> None:

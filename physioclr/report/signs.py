@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from physioclr.evaluation.signs import AUROC, RETRIEVAL, Course, rank_correlation
-from physioclr.report.figure import MUTED, SERIES, look, new_figure, picture, plain
+from physioclr.report.figure import MUTED, legend_at_right, look, new_figure, picture, plain, styles
 from physioclr.report.page import Section, Table
 
 PANELS = {
@@ -20,7 +20,6 @@ PANELS = {
     "reconstruction_global": "Reconstruction error",
 }
 CHANCE = "patient_retrieval_chance"
-DASHES = ("-", "--", ":", "-.")  # after the colours come the same ones dashed
 ABOUT = (
     "Measured on the monitored recordings after each epoch and, at epoch 0, before the first; means over seeds. "
     "Patient retrieval that rises while the probe stays: the encoder learns who it is. A reconstruction error that "
@@ -66,7 +65,7 @@ def draw_courses(courses: Sequence[Course]) -> Figure:
         figure = new_figure(2.9 * len(kept) + 1.6, 2.7)
         for place, key in enumerate(kept):
             axes = figure.add_subplot(1, len(kept), place + 1)
-            for course, colour, dashes in _styled(courses):
+            for course, (colour, dashes) in zip(courses, styles(len(courses)), strict=True):
                 points = course.points(key)
                 if points:
                     axes.plot(*zip(*points, strict=True), dashes, color=colour, label=plain(course.method))
@@ -77,7 +76,7 @@ def draw_courses(courses: Sequence[Course]) -> Figure:
             axes.set_title(PANELS[key], loc="left")
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        _legend(figure)
+        legend_at_right(figure, 1.6)
     return figure
 
 
@@ -93,7 +92,7 @@ def draw_against(courses: Sequence[Course]) -> Figure | None:
     with look():
         figure = new_figure((8.4 if weighed else 4.4) + 1.6, 3.3)
         axes = figure.add_subplot(1, 1 + weighed, 1)
-        for course, colour, dashes in _styled(courses):
+        for course, (colour, dashes) in zip(courses, styles(len(courses)), strict=True):
             if paths[course.method]:
                 x, y = zip(*paths[course.method], strict=True)
                 axes.plot(x, y, dashes, color=colour, linewidth=0.7, marker=".", markersize=4)
@@ -104,14 +103,14 @@ def draw_against(courses: Sequence[Course]) -> Figure | None:
         axes.set_ylabel("linear probe, macro-AUROC")
         if weighed:
             _weights(figure.add_subplot(1, 2, 2), courses)
-        _legend(figure)
+        legend_at_right(figure, 1.6)
     return figure
 
 
 def _weights(axes: Axes, courses: Sequence[Course]) -> None:
     """Alpha, with 0 at the left end, against the probe of the last epoch and, small, of each seed."""
     least = min(course.weight for course in courses if course.weight)
-    for course, colour, _ in _styled(courses):
+    for course, (colour, _) in zip(courses, styles(len(courses)), strict=True):
         if course.weight is None or not course.points(AUROC):
             continue
         axes.plot(course.weight, course.last(AUROC), "o", color=colour, markersize=6)
@@ -128,20 +127,6 @@ def _path(course: Course) -> list[tuple[float, float]]:
     """(retrieval, AUROC) of the epochs that have both, in order."""
     retrieval, auroc = dict(course.points(RETRIEVAL)), dict(course.points(AUROC))
     return [(retrieval[epoch], auroc[epoch]) for epoch in sorted(retrieval.keys() & auroc.keys())]
-
-
-def _styled(courses: Sequence[Course]) -> Iterator[tuple[Course, str, str]]:
-    """Each method with its colour and dashes, the same in every picture."""
-    for place, course in enumerate(courses):
-        yield course, SERIES[place % len(SERIES)], DASHES[place // len(SERIES) % len(DASHES)]
-
-
-def _legend(figure: Figure) -> None:
-    """One for all panels, at the right."""
-    named = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    right = 1 - 1.6 / figure.get_figwidth()
-    figure.tight_layout(pad=0.6, w_pad=1.4, rect=(0, 0, right, 1))
-    figure.legend(list(named.values()), list(named), loc="center left", bbox_to_anchor=(right, 0.5))
 
 
 def _said(value: float) -> str:

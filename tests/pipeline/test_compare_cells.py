@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from physioclr.comparison import CompareConfig
+from physioclr.config import FeatureConfig, NoiseConfig
 from physioclr.errors import ConfigError
-from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, cells
+from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, _identity, cells
 
 METHODS: dict[str, Any] = {
     "physioclr": {"answers": ["probe", "finetune"]},
@@ -122,3 +123,55 @@ def test_another_dataset_to_test_on_is_another_answer_of_the_same_encoder() -> N
     away = next(cell for cell in answers if cell.target == "away" and cell.answer == "probe")
     assert away.config.test == "/away"
     assert list(away.embeddings) == ["/home", "/away"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"ablation": {"drop": 0.5}},
+        {"ablation": {"random": True}},
+        {"dataset": {"features": {"noise": {"kind": "mix", "db": 6}}}},
+    ],
+)
+def test_an_ablation_is_another_encoder_and_leaves_the_target_as_it_is(other: dict[str, Any]) -> None:
+    methods = {**METHODS, "degraded": {"pretrain": other}}
+    encoders, answers = cells_of(methods=methods)
+    assert len(encoders) == 2
+    assert len({cell.datasets for cell in answers}) == 1
+    assert {cell.uri for cell in answers} > {cell.uri for cell in cells_of()[1]}
+
+
+def test_what_is_not_set_has_no_part_in_a_name() -> None:
+    """So that cells made before there was an experiment are found."""
+    config = CompareConfig()
+    assert "ablation" not in _identity(config.pretrain)
+    assert "noise" not in _identity(config.pretrain)["dataset"]["features"]
+    assert "noise" not in _identity(config.pretrain.dataset)["features"]
+    noisy = FeatureConfig(noise=NoiseConfig(db=3.0))
+    assert _identity(config.pretrain.dataset.model_copy(update={"features": noisy}))["features"]["noise"]["db"] == 3.0
+
+
+def test_noise_is_more_files_of_the_same_cells() -> None:
+    noise = {"kinds": ["mains", "mix"], "db": [6, 0], "seed": 3}
+    methods = {"physioclr": {"answers": ["probe", "probe+features"]}}
+    before, after = (cells_of(methods=methods, noise=each) for each in (None, noise))
+    assert names(after) == names(before)
+    assert {cell.noise for cell in before[1]} == {None}
+    probe, both = after[1]
+    assert probe.noise is not None
+    assert probe.noise == both.noise == both.parts[0].noise == both.parts[1].noise
+    files = [probe.under_noise(level).removeprefix(probe.uri) for level in probe.noise.levels]
+    assert files == [f"/noise/{name}-3.parquet" for name in ("mains-6", "mains-0", "mix-6", "mix-0")]
+    assert probe.noise.splits == ("test",)
+    assert probe.noisy_embeddings.startswith(probe.embeddings[probe.noise.dataset.uri])
+
+
+def test_of_another_dataset_all_rows_are_tested_under_noise() -> None:
+    target = {"dataset": {"uri": "/home"}, "test": {"uri": "/away"}, "tasks": ["afib"]}
+    _, answers = cells_of(targets={"home": {"dataset": {"uri": "/home"}}, "away": target}, noise={})
+    home, away = (next(cell.noise for cell in answers if cell.target == name) for name in ("home", "away"))
+    assert home is not None
+    assert away is not None
+    assert (away.dataset.uri, away.splits) == ("/away", ("train", "validation", "test"))
+    assert (home.dataset.uri, len(home.levels)) == ("/home", 20)
+    assert home.uri != away.uri
