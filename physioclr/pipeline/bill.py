@@ -106,7 +106,8 @@ def _hours(work: Work, one: Bill | None) -> str:
     if one is None:
         return f"not known: there is no rate for {work.machine}; train an epoch and give its rate with --costs FILE"
     assert work.rate is not None, "or there were no bill"
-    return f"{one.hours:,.2f}, at {work.rate:,.4g} a second of each worker (stated: {work.source})"
+    hours = f"{one.hours:,.2f}" if one.hours >= 0.01 else "less than 0.01"
+    return f"{hours}, at {work.rate:,.4g} a second of each worker (stated: {work.source})"
 
 
 def _money(works: Sequence[Work], bills: Sequence[Bill | None], table: CostTable) -> str:

@@ -182,7 +182,7 @@ def test_a_job_is_tried_again_with_the_same_run_and_ends_some_day() -> None:
     for market in ("spot", "on-demand"):
         (job,) = (one for one in built(KUBERAY / "job" / "overlays" / market) if one["kind"] == "RayJob")
         assert job["spec"]["backoffLimit"] > 0
-        assert 0 < job["spec"]["activeDeadlineSeconds"]
+        assert job["spec"]["activeDeadlineSeconds"] > 0
         assert job["spec"]["shutdownAfterJobFinishes"]
         entrypoint = job["spec"]["entrypoint"]
         assert " name=" in entrypoint, "the same name goes on with the same run"

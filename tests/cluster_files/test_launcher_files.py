@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Callable
@@ -25,7 +26,7 @@ Launcher = Callable[[str], dict[str, Any]]
 def run_options(config: dict[str, Any]) -> dict[str, str]:
     """Variables that the containers get."""
     words = [word for option in config["docker"]["run_options"] for word in shlex.split(option)]
-    return dict(word.split("=", 1) for flag, word in zip(words, words[1:], strict=False) if flag == "--env")
+    return dict(word.split("=", 1) for flag, word in itertools.pairwise(words) if flag == "--env")
 
 
 @pytest.mark.parametrize("name", [*CLOUDS, "onprem"])

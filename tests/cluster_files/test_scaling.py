@@ -24,7 +24,7 @@ def launched(
 ) -> dict[str, int]:
     """Machines by kind for single `tasks` and a placement group of `workers`; `failing` kinds could not be had."""
     read = AutoscalingConfig(config, skip_content_hash=True)
-    availability = {kind: 0.0 for kind in failing}
+    availability = dict.fromkeys(failing, 0.0)
     request = SchedulingRequest(
         disable_launch_config_check=True,
         node_type_configs=read.get_node_type_configs(),

@@ -1,0 +1,60 @@
+"""On a real cluster of three nodes with the labels of cluster/: where our work goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from physioclr.config import PrepareConfig
+from physioclr.pipeline import cluster
+from physioclr.pipeline.board import start
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def roles() -> Iterator[dict[str, str]]:
+    """Roles by the ids of the nodes; the one for training has most of the CPUs."""
+    ray.shutdown()
+    labels = {"data": "on-demand", "train": "spot"}
+    here = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "labels": {cluster.ROLE: "head", cluster.MARKET: "on-demand"}},
+    )
+    for role, market in labels.items():
+        here.add_node(num_cpus=2 if role == "data" else 8, labels={cluster.ROLE: role, cluster.MARKET: market})
+    ray.init(address=here.address, log_to_driver=False)
+    cluster.quiet()
+    yield {node["NodeID"]: node["Labels"][cluster.ROLE] for node in ray.nodes()}
+    ray.shutdown()
+    here.shutdown()
+
+
+def node_of_task() -> str:
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def test_tasks_of_ours_are_on_the_machine_for_data(roles: dict[str, str]) -> None:
+    task = cluster.cpu_task(node_of_task)
+    assert {roles[node] for node in ray.get([task.remote() for _ in range(12)])} == {"data"}
+
+
+def test_ray_data_is_there_too(roles: dict[str, str]) -> None:
+    rows = ray.data.range(16, override_num_blocks=16).map(lambda row: {"node": node_of_task()}, num_cpus=1).take_all()
+    assert {roles[row["node"]] for row in rows} == {"data"}
+
+
+def test_drivers_are_not_on_spot(roles: dict[str, str]) -> None:
+    boards = [start() for _ in range(6)]
+    assert len(ray.get([board.read.remote(0) for board in boards])) == 6
+    actors = ray.util.state.list_actors(filters=[("state", "=", "ALIVE")], limit=1000)
+    assert {roles[actor.node_id] for actor in actors if actor.class_name == "Board"} <= {"head", "data"}
+
+
+def test_preparing_runs_with_labels(roles: dict[str, str], demo_config: PrepareConfig, console) -> None:  # type: ignore[no-untyped-def]
+    from physioclr.pipeline.prepare import prepare
+
+    assert prepare(demo_config, console).rows("train") > 0
