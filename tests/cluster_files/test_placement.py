@@ -10,7 +10,8 @@ from ray.cluster_utils import Cluster
 
 from physioclr.config import PrepareConfig
 from physioclr.pipeline import cluster
-from physioclr.pipeline.board import start
+from physioclr.pipeline.compare import _remote as driver
+from physioclr.pipeline.feed import in_plan_order
 
 pytestmark = pytest.mark.cluster
 
@@ -48,10 +49,18 @@ def test_ray_data_is_there_too(roles: dict[str, str]) -> None:
 
 
 def test_drivers_are_not_on_spot(roles: dict[str, str]) -> None:
-    boards = [start() for _ in range(6)]
-    assert len(ray.get([board.read.remote(0) for board in boards])) == 6
-    actors = ray.util.state.list_actors(filters=[("state", "=", "ALIVE")], limit=1000)
-    assert {roles[actor.node_id] for actor in actors if actor.class_name == "Board"} <= {"head", "data"}
+    task = driver(node_of_task)
+    assert {roles[node] for node in ray.get([task.remote() for _ in range(24)])} <= {"head", "data"}
+
+
+def test_work_on_gpus_goes_where_they_are_all_the_same(roles: dict[str, str]) -> None:
+    """Four CPUs stand for a GPU: only the machine for training has them."""
+    rows = ray.data.range(2).map(lambda row: {"node": node_of_task()}, num_cpus=4, label_selector=cluster.for_gpus())
+    assert {roles[row["node"]] for row in rows.take_all()} == {"train"}
+
+
+def test_reading_for_training_is_placed_as_data_work(roles: dict[str, str]) -> None:
+    assert in_plan_order()._get_user_execution_options("train").label_selector == {cluster.ROLE: "!train"}
 
 
 def test_preparing_runs_with_labels(roles: dict[str, str], demo_config: PrepareConfig, console) -> None:  # type: ignore[no-untyped-def]

@@ -33,7 +33,8 @@ exit 0
 case "$1 $2" in
     "-c import secrets"*) printf word ;;
     "-c import ray"*) echo 2 ;;
-    *) echo "python $* token=$(cat "$RAY_AUTH_TOKEN_PATH") address=$RAY_ADDRESS mode=$RAY_AUTH_MODE path=$PYTHONPATH" >> "$LOG"
+    *) echo "python $* token=$(cat "$RAY_AUTH_TOKEN_PATH") address=$RAY_ADDRESS mode=$RAY_AUTH_MODE" >> "$LOG"
+       echo "path=$PYTHONPATH" >> "$LOG"
        touch "$LOG.begun"; sleep "${LASTS:-0}"; exit "${ENDS:-0}" ;;
 esac
 """,
