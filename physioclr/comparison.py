@@ -11,27 +11,35 @@ from physioclr.downstream import FinetuneConfig, FinetuneTraining
 from physioclr.section import AboveZero, NotNegative, Positive, Section
 
 # How a method answers a task. Of an encoder: `probe`, `finetune` (transformer trained), `all` (everything trained), and
-# each of these together with logistic regression on the 150 features (`+features`: mean log-odds). Without one: the
-# encoder trained from nothing (`scratch`), the features with logistic regression (`logistic`) or gradient boosting
-# (`boosting`), and `minirocket`.
+# each of these together with logistic regression on the 150 features (`+features`: the mean of both log-odds), or with
+# that and gradient boosting, weighed as is best on validation (`+weighed`). Without one: the encoder trained
+# from nothing (`scratch`), the features with logistic regression (`logistic`) or gradient boosting (`boosting`), and
+# `minirocket`.
 Answer = Literal[
     "probe",
     "probe+features",
+    "probe+weighed",
     "finetune",
     "finetune+features",
+    "finetune+weighed",
     "all",
     "all+features",
+    "all+weighed",
     "scratch",
     "logistic",
     "boosting",
     "minirocket",
 ]
-WITHOUT_FEATURES: dict[Answer, Answer] = {
-    "probe+features": "probe",
-    "finetune+features": "finetune",
-    "all+features": "all",
+PARTS: dict[Answer, tuple[Answer, ...]] = {  # those whose log-odds are averaged
+    "probe+features": ("probe", "logistic"),
+    "probe+weighed": ("probe", "logistic", "boosting"),
+    "finetune+features": ("finetune", "logistic"),
+    "finetune+weighed": ("finetune", "logistic", "boosting"),
+    "all+features": ("all", "logistic"),
+    "all+weighed": ("all", "logistic", "boosting"),
 }
-OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "finetune", "all", *WITHOUT_FEATURES)
+WEIGHED: tuple[Answer, ...] = ("probe+weighed", "finetune+weighed", "all+weighed")
+OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "finetune", "all", *PARTS)
 TRAINED: tuple[Answer, ...] = ("finetune", "all", "scratch")  # by Ray Train; the others are fitted
 SET_BY_CELLS = ("mode", "task", "own", "test", "split", "label_fraction", "subset_seed")  # of `finetune`
 

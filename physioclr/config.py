@@ -6,9 +6,10 @@ in docs/method.md are PhysioCLR's (arXiv 2509.08116) and are set by `configs/pre
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from physioclr.baselines.config import MethodConfig, PhysioCLRMethod
 from physioclr.ecg.leads import LEADS
@@ -54,6 +55,17 @@ class SplitConfig(Section):
         return self
 
 
+NoiseKind = Literal["wander", "muscle", "mains", "mix"]  # of `physioclr.evaluation.noise`
+
+
+class NoiseConfig(Section):
+    """Noise added to a recording: each lead has its own, scaled to the same ratio (`physioclr.evaluation.noise`)."""
+
+    kind: NoiseKind = "mix"
+    db: float = 12.0  # signal to noise
+    seed: Annotated[int, Field(ge=0)] = 0  # with the recording's name it decides the noise
+
+
 class FeatureConfig(Section):
     """How the 150 physiological features of a 5 s segment are measured (arXiv 2509.08116: physiological features)."""
 
@@ -66,6 +78,8 @@ class FeatureConfig(Section):
     missing: Literal["absent", "mean"] = "absent"
     components: Positive = 50  # PCA dimensions
     clip: Annotated[float, Field(gt=0)] = 5.0  # standardised features are cut at this many standard deviations
+    # An experiment: features, status and quality are measured on a noisy copy. Signal, R peaks and waves stay.
+    noise: NoiseConfig | None = None
 
     @property
     def marked(self) -> tuple[int, ...]:
@@ -149,13 +163,23 @@ class OptimiserConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 10
 
 
+def _count_or_range(value: Any) -> Any:
+    """A count, or the fewest and the most; in one sentence what it is not."""
+    ends = value if isinstance(value, list | tuple) else (value, value)
+    whole = len(ends) == 2 and all(isinstance(end, int) and not isinstance(end, bool) for end in ends)
+    if not whole or not 1 <= ends[0] <= ends[1]:
+        raise ValueError("must be a whole number of 1 or more, or two of them, [fewest, most]")
+    return value if isinstance(value, int) else tuple(ends)
+
+
 class TrainingConfig(Section):
     """How long, on how many workers, and in which precision."""
 
     epochs: Positive = 10
     batch_size: Annotated[int, Field(ge=2)] = 32  # recordings in one optimiser step over all workers
     accumulate: Positive = 1  # a step is this many micro-batches; pairs are made inside each
-    workers: Positive = 2
+    # [fewest, most]: the run goes on with fewer when machines are lost, and with more when some join.
+    workers: Annotated[int | tuple[int, int], BeforeValidator(_count_or_range)] = 2
     device: Literal["auto", "cpu", "gpu"] = "auto"
     cpus_per_worker: Annotated[float, Field(gt=0)] | None = None  # without it, half of what the cluster can spare
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -167,13 +191,29 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _batches_divide(self) -> TrainingConfig:
-        parts = self.accumulate * self.workers
-        if self.batch_size % parts:
+        if self.batch_size % self.shares:
+            one = f"{self.most} workers"
+            who = one if self.fewest == self.most else f"every number of workers from {self.fewest} to {self.most}"
             raise ValueError(
-                f"batch_size {self.batch_size} cannot be shared by {self.workers} workers in {self.accumulate} "
-                f"micro-batches; make it a multiple of {parts}"
+                f"batch_size {self.batch_size} cannot be shared by {who} in {self.accumulate} "
+                f"micro-batches; make it a multiple of {self.shares}"
             )
         return self
+
+    @property
+    def fewest(self) -> int:
+        """Workers without which the run waits."""
+        return self.workers if isinstance(self.workers, int) else self.workers[0]
+
+    @property
+    def most(self) -> int:
+        """Workers that it starts with, where there is room for them."""
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    @property
+    def shares(self) -> int:
+        """What a batch must be a multiple of, to be the same whatever the number of workers is."""
+        return self.accumulate * math.lcm(*range(self.fewest, self.most + 1))
 
 
 class CheckpointConfig(Section):
@@ -194,6 +234,13 @@ class MonitorConfig(Section):
     probe: str = "auto"  # name of a label set of `physioclr.evaluation.tasks`, or `auto`, or `none`
 
 
+class AblationConfig(Section):
+    """An experiment: what is taken from features before they make pairs (docs/method.md). Drawn by the run's seed."""
+
+    drop: Fraction = 0.0  # share of the 150 columns that are left out, and the PCA fitted without them
+    random: bool = False  # each recording's features are a random vector instead
+
+
 class PretrainConfig(Section):
     """`jobs/pretrain.py`: a prepared dataset (made first if it is not there) to an encoder."""
 
@@ -204,6 +251,7 @@ class PretrainConfig(Section):
     model: ModelConfig = ModelConfig()
     method: MethodConfig = PhysioCLRMethod()
     objective: ObjectiveConfig = ObjectiveConfig()  # of method physioclr
+    ablation: AblationConfig | None = None  # of what the features say, in an experiment
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
@@ -246,7 +294,7 @@ class NoiseBenchmark(RecordingsBenchmark):
 
     features: FeatureConfig = FeatureConfig()  # `engine` apart
     engines: tuple[Literal["batched", "neurokit"], ...] = ("batched", "neurokit")
-    noises: tuple[Literal["wander", "muscle", "mains", "mix"], ...] = ("wander", "muscle", "mains", "mix")
+    noises: tuple[NoiseKind, ...] = ("wander", "muscle", "mains", "mix")
     decibels: tuple[float, ...] = (24.0, 18.0, 12.0, 6.0, 0.0)  # signal to noise in each lead
     quality: Annotated[float, Field(ge=0, le=1)] = 0.7  # recordings of which both halves have this much, or more
     good: Annotated[int, Field(ge=2)] = 200  # of these, as many, drawn at random

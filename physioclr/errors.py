@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class PhysioCLRError(Exception):
     """Base of every error this package raises on purpose."""
@@ -49,3 +51,18 @@ class RejectedRecording(PhysioCLRError):
 
     def __reduce__(self) -> tuple[type[RejectedRecording], tuple[str, str]]:
         return (type(self), (self.reason, self.detail))  # so that it survives a trip between Ray processes
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and every error behind it, nearest first, also where Ray has wrapped what its workers raise."""
+    seen: set[int] = set()
+    queue: list[BaseException | None] = [error]
+    while queue:
+        one = queue.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        failures = getattr(one, "worker_failures", None)
+        queue += [getattr(one, name, None) for name in ("cause", "controller_failure", "__cause__", "__context__")]
+        queue += list(failures.values()) if isinstance(failures, dict) else []

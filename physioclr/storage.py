@@ -6,6 +6,7 @@ configuration. Throttled and failed S3 requests are tried again by botocore with
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import pyarrow.fs
 from botocore.exceptions import BotoCoreError, ClientError
 from fsspec.implementations.local import LocalFileSystem
 
-from physioclr.errors import StorageError
+from physioclr.errors import StorageError, UserError, causes
 
 PUBLIC_BUCKETS = ("s3://physionet-open",)  # read without credentials unless the source says otherwise
 S3_CLIENT = {
@@ -79,6 +80,27 @@ def readable_errors(uri: str, doing: str) -> Iterator[None]:
         raise StorageError(f"{doing} {uri} failed: {_cause(error)}.") from error
     except OSError as error:
         raise StorageError(f"{doing} {uri} failed: {error.strerror or error}.") from error
+
+
+@contextmanager
+def readable_causes(uri: str, doing: str) -> Iterator[None]:
+    """The same where Ray reads and writes, whose own errors have those of the storage somewhere behind them."""
+    try:
+        yield
+    except Exception as error:
+        behind = list(causes(error))
+        if not any(isinstance(one, UserError) for one in behind):
+            for one in filter(_of_storage, behind):
+                with readable_errors(uri, doing):
+                    raise one from None
+        raise
+
+
+def _of_storage(error: BaseException) -> bool:
+    """Whether a file system has raised this, and not what else uses files and connections."""
+    if isinstance(error, ClientError | BotoCoreError | PermissionError):
+        return True
+    return isinstance(error, OSError) and error.errno in (errno.EIO, errno.EBUSY, errno.ENOSPC, errno.EROFS)
 
 
 def _cause(error: ClientError | BotoCoreError) -> str:

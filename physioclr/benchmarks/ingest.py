@@ -21,6 +21,7 @@ from physioclr.pipeline.extract import peak_bytes
 from physioclr.pipeline.feed import in_plan_order, training_stream
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import Grain
+from physioclr.pipeline.pairing import pairing_of
 from physioclr.pipeline.selection import Selection
 from physioclr.pipeline.trainer import Job, Worker
 
@@ -78,7 +79,8 @@ def _train(config: IngestBenchmark, dataset: PreparedDataset, console: Console) 
         monitor=MonitorConfig(train_recordings=1, validation_recordings=1, probe="none"),
     )
     workers = cluster.place_workers(training, cluster.resources())
-    job = Job(settings, storage.join(config.scratch, "run"), dataset, plan, max(int(workers.cpus), 1), board.start())
+    run_uri, threads = storage.join(config.scratch, "run"), max(int(workers.cpus), 1)
+    job = Job(settings, run_uri, dataset, pairing_of(settings, dataset), plan, threads, board.start())
     console.print(f"Training {config.model.size}: {config.rounds} x {config.steps} steps from each", highlight=False)
     resources = {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.gpu else {})
     result = TorchTrainer(

@@ -1,7 +1,7 @@
 """Linear probe: what a linear classifier reads from a frozen embedding, from the 150 features, or from both.
 
 An embedding has more columns than the features and would outweigh them under one penalty. So embedding and features
-have a probe each, with a penalty of its own, and their log-odds are averaged: nothing more has to be chosen.
+have a probe each, with a penalty of its own (`together.py` makes one answer of both).
 
 Shape legend: n rows, d columns of x, C classes.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -110,11 +110,6 @@ def _fit_grid(
         converged = all(int(model.n_iter_[0]) < MAX_ITERATIONS for model in models.values())
         probes.append(Probe(preprocess, coefficients, intercepts, c, float("nan"), constant, converged))
     return probes
-
-
-def together(*scores: ArrayLike) -> NDArray[np.float64]:
-    """Probabilities of several classifiers of the same rows, as one: that of the mean of their log-odds."""
-    return np.asarray(expit(np.mean([logit(np.asarray(each, dtype=np.float64)) for each in scores], axis=0)))
 
 
 def check_tables(name: str, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

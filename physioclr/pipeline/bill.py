@@ -68,10 +68,10 @@ def training(
     table: CostTable,
     rate: float | None = None,
 ) -> Work:
-    """Training of a model of that size, a GPU a worker unless the configuration says CPUs; `rate`, where it is known,
-    goes before the table's."""
+    """Training of a model of that size on as many workers as there may be, a GPU each unless the configuration says
+    CPUs; `rate`, where it is known, goes before the table's."""
     of_size = rates.get(model.size, TrainingRate())
-    work = on_workers(what, samples, of_size, config.device, config.workers, table)
+    work = on_workers(what, samples, of_size, config.device, config.most, table)
     return work if rate is None else replace(work, rate=rate)
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from physioclr import configfile
 from physioclr.costs import CostTable, load_costs
-from physioclr.errors import RejectedRecording, UserError
+from physioclr.errors import RejectedRecording, UserError, causes
 from physioclr.pipeline.run import with_absolute_uris
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -104,18 +104,9 @@ def guarded(work: Callable[[], None]) -> int:
 
 def user_message(error: BaseException) -> str | None:
     """The sentence of a `UserError` that is `error` or lies behind it, as Ray wraps what its workers raise."""
-    seen: set[int] = set()
-    queue: list[BaseException | None] = [error]
-    while queue:
-        one = queue.pop(0)
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
+    for one in causes(error):
         if isinstance(one, UserError) and not isinstance(one, RejectedRecording):
             return " ".join(str(one.args[0] if one.args else one).split())
-        failures = getattr(one, "worker_failures", None)
-        queue += [getattr(one, "cause", None), one.__cause__, one.__context__]
-        queue += list(failures.values()) if isinstance(failures, dict) else []
     return None
 
 

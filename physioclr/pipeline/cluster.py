@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # tasks withou
 os.environ.setdefault(
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5"
 )  # what a report can wait; 2 s are felt in short epochs
+# How long workers wait for a place that Ray thinks is there, and that may have been lost with its machine.
+os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "30")
 
 import ray
 from ray.data import DataContext
@@ -30,11 +32,22 @@ MOST = {"CPU": "physioclr/most-cpus", "GPU": "physioclr/most-gpus"}  # of the he
 
 @dataclass(frozen=True)
 class Workers:
-    """What Ray Train is asked for: `count` workers of `cpus` CPUs and, with `gpu`, one GPU each."""
+    """What Ray Train is asked for: `count` workers of `cpus` CPUs and, with `gpu`, one GPU each; at least `fewest`."""
 
     count: int
     cpus: float
     gpu: bool
+    fewest: int
+
+    @property
+    def elastic(self) -> bool:
+        """Whether the run goes on with fewer."""
+        return self.fewest < self.count
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """Of one worker, as Ray counts them."""
+        return {"CPU": self.cpus} | ({"GPU": 1.0} if self.gpu else {})
 
 
 def connect() -> None:
@@ -67,12 +80,13 @@ def resources() -> dict[str, float]:
 
 
 def for_data() -> dict[str, str] | None:
-    """Label selector of work on CPUs: it stays off machines for training, so that none is started or kept for it.
+    """Label selector of work on CPUs: it stays off machines for training, so that none is started or kept for it, and
+    off the head, where work that asks for no CPU would find room.
 
     None where no machine is labelled as head or for data: then there is nowhere else to go.
     """
     roles = {labels.get(ROLE) for labels in _labels()}
-    return {ROLE: "!train"} if roles & {"head", "data"} else None
+    return {ROLE: "!in(head, train)"} if roles & {"head", "data"} else None
 
 
 def for_gpus() -> dict[str, str] | None:
@@ -93,9 +107,13 @@ def _labels() -> list[dict[str, str]]:
     return [node.get("Labels") or {} for node in ray.nodes() if node["Alive"]]
 
 
-def cpu_task(function: Any) -> Any:
-    """`function` as a Ray task of one CPU, placed as data work is."""
-    return ray.remote(num_cpus=1, label_selector=for_data())(function)
+def task(function: Callable[..., Any], cpus: float = 1.0) -> Any:
+    """`function` as a task of Ray, to be placed wherever data work may go.
+
+    Without a strategy that says so, a task begun by a trial of a search would be put into what is reserved for the
+    trial's own process, where no CPU is, and be refused.
+    """
+    return ray.remote(num_cpus=cpus, scheduling_strategy="DEFAULT", label_selector=for_data())(function)
 
 
 def say_if_busy(cpus: float, console: Console) -> None:
@@ -103,16 +121,16 @@ def say_if_busy(cpus: float, console: Console) -> None:
     free = ray.available_resources().get("CPU", 0.0)
     if free < cpus:
         console.print(
-            f"Waiting for CPUs: {cpus:g} are needed and {free:g} of the cluster's {resources()['CPU']:g} are free.",
+            f"Waiting for CPUs: {cpus:g} are needed, {free:g} are free now.",
             highlight=False,
         )
 
 
 def hints(training: TrainingConfig, available: dict[str, float], uris: Sequence[str]) -> Iterator[str]:
     """What is allowed, but perhaps not meant."""
-    if training.device == "auto" and 0 < available["GPU"] < training.workers:
+    if training.device == "auto" and 0 < available["GPU"] < training.fewest:
         yield (
-            f"Training on CPUs: there are {available['GPU']:.0f} GPUs for training.workers={training.workers}; "
+            f"Training on CPUs: there are {available['GPU']:.0f} GPUs for training.workers={training.fewest}; "
             f"set training.workers={available['GPU']:.0f} to use them."
         )
     machines = sum(node["Alive"] for node in ray.nodes())
@@ -147,20 +165,35 @@ def place_workers(training: TrainingConfig, available: dict[str, float]) -> Work
 
     Raises `RunError` when the cluster cannot hold the workers and one CPU for data beside them.
     """
-    gpu = training.device == "gpu" or (training.device == "auto" and available["GPU"] >= training.workers)
-    if gpu and available["GPU"] < training.workers:
+    gpu = training.device == "gpu" or (training.device == "auto" and available["GPU"] >= training.fewest)
+    if gpu and available["GPU"] < training.fewest:
         raise RunError(
-            f"training.workers is {training.workers} on GPUs, but the cluster has {available['GPU']:.0f}; lower "
+            f"training.workers is {training.fewest} on GPUs, but the cluster has {available['GPU']:.0f}; lower "
             "training.workers, set training.device=cpu, or add machines."
         )
+    if training.fewest < training.most:
+        return _place_elastic(training, available, gpu)
+    count = training.most
     spare = available["CPU"] - 1.0
-    cpus = training.cpus_per_worker or min(spare / 2 / training.workers, 8.0)
-    if cpus <= 0 or cpus * training.workers > spare + 1e-9:
+    cpus = training.cpus_per_worker or min(spare / 2 / count, 8.0)
+    if cpus <= 0 or cpus * count > spare + 1e-9:
         raise RunError(
-            f"{training.workers} training workers of {cpus:g} CPUs leave none of the cluster's "
+            f"{count} training workers of {cpus:g} CPUs leave none of the cluster's "
             f"{available['CPU']:g} CPUs to read data; set training.workers x training.cpus_per_worker to at most "
             f"{max(spare, 0):g}, or add machines."
         )
     if cpus >= 1:
         cpus = float(int(cpus))
-    return Workers(training.workers, cpus, gpu)
+    return Workers(count, cpus, gpu, count)
+
+
+def _place_elastic(training: TrainingConfig, available: dict[str, float], gpu: bool) -> Workers:
+    """Workers whose number changes: their CPUs are not made from those that happen to be there, and as Ray Train may
+    take every CPU for them, reading asks for none (`feed.py`)."""
+    cpus = training.cpus_per_worker or 1.0
+    if cpus * training.fewest > available["CPU"] + 1e-9:
+        raise RunError(
+            f"{training.fewest} training workers of {cpus:g} CPUs, the fewest of training.workers, find no room on the "
+            f"cluster's {available['CPU']:g} CPUs; lower training.cpus_per_worker or training.workers, or add machines."
+        )
+    return Workers(training.most, cpus, gpu, training.fewest)

@@ -3,7 +3,7 @@
 A cell (`compare_cells.py`) that is done is not done again, in this comparison or another one beside it. A cell that
 fails is named with its reason, the others go on, and the same command tries it again.
 
-URI/summary.json, table.md, table.csv, report.html, config.yaml
+URI/summary.json, table.md, table.csv, signs.csv (how encoders went over their epochs), report.html, config.yaml
 """
 
 from __future__ import annotations
@@ -46,14 +46,22 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     could be done.
     """
     encoders, answers = cells(config)
+    with run.alone(config, console, "comparison"):
+        return _go_on(config, encoders, answers, console)
+
+
+def _go_on(
+    config: CompareConfig, encoders: Sequence[EncoderCell], answers: Sequence[AnswerCell], console: Console
+) -> dict[str, Any]:
+    """From wherever the comparison is to its table."""
     cluster.connect()
     training = config.pretrain.training
-    workers = max(training.workers, config.finetune.training.workers)
+    workers = max(training.most, config.finetune.training.most)
     at_once, cpus = cluster.room(training, workers, config.parallel)
-    for dataset in {one.uri: one for each in answers for one in each.datasets}.values():
+    used = [one for each in answers for one in each.datasets]
+    used += [cell.config.dataset for cell in encoders if not cell.untrained]
+    for dataset in {one.uri: one for one in used}.values():  # here: two encoders at once would both make it
         prepare(dataset, console)
-    if any(not cell.untrained for cell in encoders):
-        prepare(config.pretrain.dataset, console)
     uri = storage.join(config.output, config.name)
     storage.write_text(storage.join(uri, "config.yaml"), configfile.dump(config))
     console.print(f"{len(encoders)} encoders and {len(answers)} answers, {at_once} at once", highlight=False)
@@ -65,7 +73,8 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
     )
     without = {one.cell for one in failed}
     possible = [cell for cell in answers if cell.encoder is None or cell.encoder.config.name not in without]
-    for what, now in (("Answers", _first(possible)), ("Answers beside the features", [c for c in possible if c.base])):
+    together = [cell for cell in possible if cell.parts]
+    for what, now in (("Answers", _first(possible)), ("Answers of several", together)):
         failed += _all(what, [(cell.config.name, _answer_task(cell, cpus)) for cell in now], at_once, console)
     done = [cell for cell in answers if run.summary_of(cell.uri) is not None]
     if not done:
@@ -75,14 +84,14 @@ def compare(config: CompareConfig, console: Console) -> dict[str, Any]:
 
 def _first(answers: Sequence[AnswerCell]) -> list[AnswerCell]:
     """Those that need no other one, and those that others need, each once."""
-    return list({cell.uri: cell for each in answers for cell in (each.base or each,)}.values())
+    return list({cell.uri: cell for each in answers for cell in each.made_of}.values())
 
 
 def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:
     """Where the embeddings of this encoder are needed: by fitted answers."""
     prepared: dict[str, str] = {}
     for each in answers:
-        if each.encoder is cell and not (each.base or each).trained:
+        if each.encoder is cell and not each.made_of[0].trained:
             prepared |= each.embeddings
     placed = replace(cell, config=_with_cpus(cell.config, cpus))
     return lambda: ray.get(_remote(_make_encoder).remote(placed, prepared))

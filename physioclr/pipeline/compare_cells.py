@@ -11,13 +11,17 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from physioclr import configfile, storage
-from physioclr.comparison import OF_AN_ENCODER, TRAINED, WITHOUT_FEATURES, Answer, CompareConfig, ComparedMethod
+from physioclr.comparison import OF_AN_ENCODER, PARTS, TRAINED, Answer, CompareConfig, ComparedMethod
 from physioclr.config import PrepareConfig, PretrainConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
+
+# Experiments that came later: where they are not set, a cell is called what it was called before there were any.
+UNSET_KEYS = ("ablation", "dataset.features.noise")
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class EncoderCell:
 class AnswerCell:
     """An answer to be found. `config` says what is asked of which recordings; for those of `TRAINED` it is a run.
 
-    `base` is the cell that has to be done before, of an answer that puts the features beside another's scores.
+    `parts` are the cells that have to be done before, of an answer that is a mean of others' log-odds.
     """
 
     method: str
@@ -51,7 +55,7 @@ class AnswerCell:
     datasets: tuple[PrepareConfig, ...]
     config: FinetuneConfig
     encoder: EncoderCell | None
-    base: AnswerCell | None = None
+    parts: tuple[AnswerCell, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -79,6 +83,11 @@ class AnswerCell:
     def trained(self) -> bool:
         """Whether Ray Train is needed."""
         return self.answer in TRAINED
+
+    @property
+    def made_of(self) -> tuple[AnswerCell, ...]:
+        """The cells that are trained or fitted for this one: itself, or its parts."""
+        return self.parts or (self,)
 
 
 def cells(config: CompareConfig) -> tuple[list[EncoderCell], list[AnswerCell]]:
@@ -112,8 +121,7 @@ def _encoder(config: CompareConfig, name: str, method: ComparedMethod, seed: int
 def _answers(
     config: CompareConfig, name: str, method: ComparedMethod, answer: Answer, seed: int, encoder: EncoderCell | None
 ) -> Iterator[AnswerCell]:
-    without = WITHOUT_FEATURES.get(answer)
-    scored = without or answer
+    scored, *_ = of = PARTS.get(answer, (answer,))
     base = _merged(config.finetune.model_dump(mode="json"), method.finetune)
     base["training"]["seed"] = seed
     base |= {
@@ -123,9 +131,10 @@ def _answers(
         "model": config.pretrain.model.model_dump(mode="json"),
         "output": storage.join(config.output, "answers"),
     }
-    bases: Iterator[AnswerCell] = iter(())
-    if without is not None:
-        bases = _answers(config, name, method, without, seed, encoder)
+    parts: Iterator[tuple[AnswerCell, ...]] = repeat(())
+    if len(of) > 1:
+        whose = {part: encoder if part in OF_AN_ENCODER else None for part in of}
+        parts = zip(*(_answers(config, name, method, part, seed, one) for part, one in whose.items()), strict=True)
     for target, asked in config.targets.items():
         for task in asked.tasks:
             for fraction in config.fractions:
@@ -142,7 +151,7 @@ def _answers(
                     }
                 cell = f"{answer}-{task}-{100 * fraction:g}-{seed}-{_digest(identity)}"
                 whole = whole.model_copy(update={"name": cell})
-                yield AnswerCell(name, answer, target, datasets, whole, encoder, next(bases, None))
+                yield AnswerCell(name, answer, target, datasets, whole, encoder, next(parts))
 
 
 def _identity(config: PretrainConfig | FinetuneConfig | PrepareConfig) -> dict[str, Any]:
@@ -151,12 +160,13 @@ def _identity(config: PretrainConfig | FinetuneConfig | PrepareConfig) -> dict[s
     for key in ("name", "output"):
         values.pop(key, None)
     prefix = "dataset." if isinstance(config, PrepareConfig) else ""
-    for dotted in (*MACHINE_KEYS, "training.device"):
+    for dotted in (*MACHINE_KEYS, "training.device", *UNSET_KEYS):
         *parents, last = dotted.removeprefix(prefix).split(".")
         node = values
         for part in parents:
             node = node.get(part, {})
-        node.pop(last, None)
+        if dotted not in UNSET_KEYS or node.get(last) is None:
+            node.pop(last, None)
     return values
 
 

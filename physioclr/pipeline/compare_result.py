@@ -21,6 +21,7 @@ from physioclr.evaluation.metrics import record_mean
 from physioclr.evaluation.summary import without_nan
 from physioclr.pipeline import run
 from physioclr.pipeline.compare_cells import AnswerCell
+from physioclr.pipeline.compare_signs import courses_of, signs_csv
 from physioclr.pipeline.dataset import read_table
 from physioclr.report.comparison import TargetTable, markdown, render_comparison
 
@@ -50,7 +51,9 @@ def write_result(
     text = markdown(tables, config.reference)
     storage.write_text(storage.join(uri, "table.md"), text)
     storage.write_text(storage.join(uri, "table.csv"), _csv(tables))
-    page = render_comparison(config.name, config.model_dump(mode="json"), tables, config.reference, failed)
+    courses = courses_of(done)
+    storage.write_text(storage.join(uri, "signs.csv"), signs_csv(courses))
+    page = render_comparison(config.name, config.model_dump(mode="json"), tables, config.reference, failed, courses)
     storage.write_text(storage.join(uri, "report.html"), page)
     summary: dict[str, Any] = {
         "comparison": config.name,
@@ -62,6 +65,7 @@ def write_result(
         "targets": {table.name: _plain(table) for table in tables},
         "table": storage.join(uri, "table.md"),
         "csv": storage.join(uri, "table.csv"),
+        "signs": storage.join(uri, "signs.csv"),
         "report": storage.join(uri, "report.html"),
     }
     plain: dict[str, Any] = without_nan(summary)

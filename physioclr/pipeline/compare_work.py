@@ -9,18 +9,22 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from scipy.special import expit
 
 from physioclr import storage
 from physioclr.baselines.minirocket import fit_minirocket
 from physioclr.baselines.tabular import fit_boosting, fit_logistic
+from physioclr.comparison import WEIGHED
 from physioclr.downstream import EmbedConfig
 from physioclr.ecg.record import FS
 from physioclr.encoder import export_encoder
-from physioclr.evaluation.probe import Probe, fit_probe, together
+from physioclr.evaluation.probe import Probe, fit_probe
+from physioclr.evaluation.together import best_weights, together
 from physioclr.method.encoder import Encoder
 from physioclr.method.views import decode
 from physioclr.pipeline import run
@@ -82,27 +86,36 @@ def _fitted(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict[s
     """Scores [n, 2, C] of the validation and test rows, and what was chosen."""
     if cell.answer == "minirocket":
         return _minirocket(cell, data)
-    if cell.base is not None:
-        return _beside_features(cell, cell.base, data)
+    if cell.parts:
+        return _together(cell, data)
     if cell.answer == "probe":
         return _probed(_embeddings(cell, data), data, fit_probe)
     if cell.answer == "logistic":
         return _probed(_features(data), data, fit_logistic)
     x, y = _flat(_features(data), data)
     trees = fit_boosting(x["train"], y["train"], x["validation"], y["validation"], seed=cell.config.training.seed)
-    return _scores(trees.scores, x, data), {"leaves": trees.leaves, "rounds": trees.rounds}
+    return _scores(lambda rows: expit(trees.scores(rows)), x, data), {"leaves": trees.leaves, "rounds": trees.rounds}
 
 
-def _beside_features(cell: AnswerCell, base: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict[str, Any]]:
-    """The scores of another cell and of logistic regression on the features, as one."""
-    scores, facts = _probed(_features(data), data, fit_logistic)
-    table = read_table(storage.join(base.uri, "predictions.parquet"))
-    columns = [f"score_{name}" for name in data.task.classes]
-    for part, of_features in scores.items():
-        rows = table.filter(pc.equal(table["split"], part))
-        others = np.stack([rows[name].to_numpy() for name in columns], axis=1).reshape(of_features.shape)
-        scores[part] = together(others, of_features)
-    return scores, {"of the features": facts, "beside": base.config.name}
+def _together(cell: AnswerCell, data: Labelled) -> tuple[dict[str, Floats], dict[str, Any]]:
+    """The scores of the cell's parts as one."""
+    found: list[dict[str, Floats]] = []
+    for part in cell.parts:
+        table = read_table(storage.join(part.uri, "predictions.parquet"))
+        found.append({name: _read_scores(table, name, data) for name in ("validation", "test")})
+    weights = [1 / len(found)] * len(found)
+    if cell.answer in WEIGHED:
+        outcomes = np.repeat(data.y[data.split.validation], SEGMENTS, axis=0)
+        weights = best_weights([one["validation"].reshape(len(outcomes), -1) for one in found], outcomes)
+    scores = {name: together([one[name] for one in found], weights) for name in found[0]}
+    return scores, {"weights": dict(zip([part.config.name for part in cell.parts], weights, strict=True))}
+
+
+def _read_scores(table: pa.Table, part: str, data: Labelled) -> Floats:
+    """Scores [n, 2, C] of a part's rows of `predictions.parquet`."""
+    rows = table.filter(pc.equal(table["split"], part))
+    columns = [rows[f"score_{name}"].to_numpy() for name in data.task.classes]
+    return np.stack(columns, axis=1).reshape(-1, SEGMENTS, len(columns))
 
 
 def _probed(x_n2d: Floats, data: Labelled, fit_to: Callable[..., Probe]) -> tuple[dict[str, Floats], dict[str, Any]]:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from physioclr import storage
-from physioclr.config import FeatureConfig, SourceConfig
+from physioclr.config import FeatureConfig, NoiseConfig, SourceConfig
 from physioclr.ecg.record import FS, WINDOW_SAMPLES, RecordingRef
 from physioclr.ecg.standardise import standardise
 from physioclr.errors import RejectedRecording
@@ -98,6 +99,7 @@ class ExtractUnit:
         from physioclr.features.extract import FeatureExtractor  # scipy.signal: only these actors need it
 
         self._extract = FeatureExtractor(features)
+        self._noise = features.noise
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """A table of `READ_SCHEMA` for one unit to one row: its name and how many recordings it held."""
@@ -118,12 +120,20 @@ class ExtractUnit:
 
     def _add_features(self, rows: list[dict[str, Any]]) -> None:
         signals = np.stack([np.frombuffer(row["signal"], dtype="<i2").reshape(-1, WINDOW_SAMPLES) for row in rows])
-        for row, halves in zip(rows, self._extract(signals), strict=True):
+        clean = self._extract(signals)
+        heard = clean if self._noise is None else self._extract(_noisy(signals, rows, self._noise))
+        for row, halves, waves in zip(rows, heard, clean, strict=True):
             row["features"] = np.concatenate([half.features for half in halves])
             row["feature_status"] = [half.status for half in halves]
             row["feature_quality"] = [half.quality for half in halves]
-            row["r_peaks"] = [half.r_peaks.tolist() for half in halves]
-            row["intervals"] = [half.intervals.ravel().tolist() for half in halves]
+            row["r_peaks"] = [half.r_peaks.tolist() for half in waves]
+            row["intervals"] = [half.intervals.ravel().tolist() for half in waves]
+
+
+def _noisy(signals: NDArray[np.int16], rows: list[dict[str, Any]], noise: NoiseConfig) -> NDArray[np.int16]:
+    from physioclr.pipeline.noisy import keys_of, with_noise  # scipy.signal, as above
+
+    return with_noise(signals, keys_of(rows), noise)
 
 
 def peak_bytes() -> int:

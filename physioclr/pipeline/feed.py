@@ -7,14 +7,14 @@ k-th slice of the plan, whatever the machines do. Training checks it at every st
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import ray
 from numpy.typing import NDArray
-from ray.data import DataContext, Dataset, ExecutionOptions
+from ray.data import DataContext, Dataset, ExecutionOptions, TaskPoolStrategy
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.train import DataConfig
 
@@ -55,8 +55,12 @@ class ReadSpan:
             yield pack(grain_of(table.slice(first, self._grain), positions, rows[part]))
 
 
-def training_stream(selection: Selection, plan: Plan, start: int, grain: int) -> Dataset:
-    """The rest of the plan from position `start`, as a Ray dataset of packed grains."""
+def training_stream(selection: Selection, plan: Plan, start: int, grain: int, readers: int | None = None) -> Dataset:
+    """The rest of the plan from position `start`, as a Ray dataset of packed grains.
+
+    Each reading task asks for a CPU; with `readers` for none, and so many run at once. That is for training whose
+    workers may come to hold every CPU.
+    """
     context = DataContext.get_current().copy()
     context.target_max_block_size = 1  # so that every yielded row is a block of its own
     context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Unhurried]
@@ -66,7 +70,11 @@ def training_stream(selection: Selection, plan: Plan, start: int, grain: int) ->
     try:
         source = ray.data.from_items(spans, override_num_blocks=len(spans))
         stream: Any = source.map_batches(
-            ReadSpan(selection, plan, grain).__call__, batch_size=None, batch_format="numpy", num_cpus=1
+            ReadSpan(selection, plan, grain).__call__,
+            batch_size=None,
+            batch_format="numpy",
+            num_cpus=0 if readers else 1,
+            compute=TaskPoolStrategy(size=readers),
         )
     finally:
         DataContext._set_current(before)
@@ -75,5 +83,20 @@ def training_stream(selection: Selection, plan: Plan, start: int, grain: int) ->
 
 def in_plan_order() -> DataConfig:
     """How Ray Train hands the stream to its workers: blocks in order and in turn, read where data work goes."""
-    options = ExecutionOptions(preserve_order=True, label_selector=cluster.for_data())
-    return DataConfig(execution_options=options, enable_shard_locality=False)
+    return DataConfig(execution_options=_options(), enable_shard_locality=False)
+
+
+def _options() -> ExecutionOptions:
+    return ExecutionOptions(preserve_order=True, label_selector=cluster.for_data())
+
+
+class RestOfPlan(DataConfig):
+    """As `in_plan_order`, of a stream that is made at each start of the workers, for as many as there are then."""
+
+    def __init__(self, stream: Callable[[int], Dataset]) -> None:
+        super().__init__(execution_options=_options(), enable_shard_locality=False)
+        self._stream = stream
+
+    def configure(self, datasets: Any, world_size: int, *others: Any, **more: Any) -> Any:
+        """What Ray Train calls: each worker's part of the stream, for the name that it knows the training data by."""
+        return super().configure({name: self._stream(world_size) for name in datasets}, world_size, *others, **more)

@@ -55,6 +55,12 @@ def finetune(config: FinetuneConfig, console: Console) -> dict[str, Any]:
     if finished is not None:
         console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
         return finished
+    with run.alone(config, console):
+        return _go_on(config, console)
+
+
+def _go_on(config: FinetuneConfig, console: Console) -> dict[str, Any]:
+    """From wherever the run is to its end."""
     data = read_labelled(config, PreparedDataset.open(config.prepared))
     encoder, model = encoder_and_model(config)
     fitting = with_batches_that_fit(config, len(data.split.train), console)
@@ -112,13 +118,13 @@ def encoder_and_model(config: FinetuneConfig) -> tuple[Encoder | None, ModelConf
 def with_batches_that_fit(config: FinetuneConfig, rows: int, console: Console) -> FinetuneConfig:
     """The configuration with a batch that the training rows fill. `RunError` when they do not fill the smallest."""
     training = config.training
-    parts = training.workers * training.accumulate
+    parts = training.shares
     if config.mode == "probe" or rows >= training.batch_size:
         return config
     batch_size = rows // parts * parts
     if batch_size < 2:
         raise RunError(
-            f"{rows} training rows cannot be shared by training.workers {training.workers} in training.accumulate "
+            f"{rows} training rows cannot be shared by training.workers {training.most} in training.accumulate "
             f"{training.accumulate} micro-batches; lower these, or raise label_fraction."
         )
     console.print(f"Batches of {batch_size} instead of {training.batch_size}: there are {rows} training rows.")

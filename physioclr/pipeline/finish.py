@@ -55,29 +55,33 @@ def _row_groups(uri: str) -> list[int]:
         return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
 
 
-def usable_features(uri: str, shard: str) -> NDArray[np.float64]:
-    """Features [n, 150] of a shard's halves that have a usable status."""
+def usable_features(uri: str, shard: str, dropped: Sequence[int] = ()) -> NDArray[np.float64]:
+    """Features [n, 150] of a shard's halves that have a usable status, the columns `dropped` missing in all."""
     table = read_table(storage.join(uri, "shards", f"{shard}.parquet"), ["features", "feature_status"])
     features = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     status = table["feature_status"].combine_chunks().flatten().to_pylist()
     usable = np.array([word in USABLE for word in status], dtype=bool)
-    return features.reshape(len(status), -1)[usable].astype(np.float64)
+    found = features.reshape(len(status), -1)[usable].astype(np.float64)
+    found[:, list(dropped)] = np.nan
+    return found
 
 
-def moments_of(uri: str, shard: str, marked: Sequence[int]) -> Moments:
+def moments_of(uri: str, shard: str, marked: Sequence[int], dropped: Sequence[int] = ()) -> Moments:
     """Moments of one shard's features, `marked` ones marked where they are missing."""
-    return Moments.from_features(mark_missing(usable_features(uri, shard), marked))
+    return Moments.from_features(mark_missing(usable_features(uri, shard, dropped), marked))
 
 
-def covariance_of(uri: str, shard: str, marked: Sequence[int], scaler: Scaler) -> Covariance:
+def covariance_of(
+    uri: str, shard: str, marked: Sequence[int], scaler: Scaler, dropped: Sequence[int] = ()
+) -> Covariance:
     """Covariance of one shard's marked, standardised, imputed and clipped features."""
-    return Covariance.from_rows(scaler(mark_missing(usable_features(uri, shard), marked)))
+    return Covariance.from_rows(scaler(mark_missing(usable_features(uri, shard, dropped), marked)))
 
 
 def fit_reducer(uri: str, shards: Sequence[str], features: FeatureConfig, meter: Meter) -> Reducer:
     """Scaler and PCA over the training `shards`, in two passes over their features alone."""
-    moments_task = cluster.cpu_task(moments_of)
-    covariance_task = cluster.cpu_task(covariance_of)
+    moments_task = cluster.task(moments_of)
+    covariance_task = cluster.task(covariance_of)
     moments = in_parallel([moments_task.remote(uri, shard, features.marked) for shard in shards], meter)
     scaler = Scaler.from_moments(reduce(Moments.merge, moments), features.clip)
     covariances = in_parallel([covariance_task.remote(uri, shard, features.marked, scaler) for shard in shards], meter)

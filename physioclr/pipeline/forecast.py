@@ -86,7 +86,8 @@ def of_pretrain(config: PretrainConfig, costs: CostTable | None = None) -> dict[
     run.check_claim(config)
     facts: dict[str, Any] = {"run": uri, "finished": run.summary_of(uri) is not None}
     facts["parameters"] = parameter_count(open_objective(config.model, config.objective, config.method))
-    facts["workers"] = config.training.workers
+    fewest, most = config.training.fewest, config.training.most
+    facts["workers"] = most if fewest == most else f"{fewest} to {most}"
     facts["batch"] = f"{config.training.batch_size} recordings over all workers"
     table, works = costs or load_costs(), []
     if storage.exists(storage.join(config.dataset.uri, "manifest.json")) or not config.dataset.sources:
@@ -128,7 +129,7 @@ def of_finetune(config: FinetuneConfig, costs: CostTable | None = None) -> dict[
     classifier = Classifier(Encoder(model), len(data.task.classes), config.dropout)
     classifier.trainable(config.mode)
     facts["mode"] = f"{config.mode}: {parameter_count(classifier):,} parameters are trained"
-    facts["batch"] = f"{plan.batch_size} windows over {config.training.workers} workers"
+    facts["batch"] = f"{plan.batch_size} windows over {config.training.most} workers"
     facts["steps"] = f"{plan.steps_per_epoch:,} an epoch, {plan.steps_per_epoch * plan.epochs:,} at most"
     if facts["finished"]:
         return facts
@@ -141,8 +142,8 @@ def of_compare(config: CompareConfig, costs: CostTable | None = None) -> dict[st
     """Cells, done and to do, and hours and money of those to do, as far as rates were measured or are stated."""
     encoders, answers = cells(config)
     made = {cell.uri: cell for cell in encoders if run.summary_of(cell.uri) is not None}
-    found = {one.uri for cell in answers for one in (cell, cell.base or cell) if run.summary_of(cell.uri) is not None}
-    trained = list({one.uri: one for cell in answers for one in (cell.base or cell,) if one.trained}.values())
+    found = {one.uri for cell in answers for one in (cell, *cell.parts) if run.summary_of(cell.uri) is not None}
+    trained = list({one.uri: one for cell in answers for one in cell.made_of if one.trained}.values())
     facts: dict[str, Any] = {
         "comparison": storage.join(config.output, config.name),
         "encoders": f"{len(encoders):,}, {len(made):,} of them done",
@@ -223,5 +224,5 @@ def _windows_at_most(config: CompareConfig, cell: AnswerCell) -> int:
 def _measured(made: list[EncoderCell]) -> float | None:
     """Recordings a second of one worker, over the runs that are there."""
     summaries = [run.summary_of(cell.uri) or {} for cell in made]
-    seconds = sum(one["seconds"] * cell.config.training.workers for one, cell in zip(summaries, made, strict=True))
+    seconds = sum(one["seconds"] * cell.config.training.most for one, cell in zip(summaries, made, strict=True))
     return sum(one["samples_seen"] for one in summaries) / seconds if seconds else None

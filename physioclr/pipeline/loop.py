@@ -21,10 +21,12 @@ from ray.train import Checkpoint
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from physioclr.pipeline.board import BEGUN
-from physioclr.pipeline.fit import Start
+from physioclr import storage
+from physioclr.pipeline.board import PREEMPTION
+from physioclr.pipeline.fit import CHECKPOINTS, Start
 from physioclr.pipeline.memory import keep_freed_memory
 from physioclr.pipeline.metrics_log import MetricsLog
+from physioclr.pipeline.notice import Notice
 from physioclr.pipeline.packing import Grain, unpack
 from physioclr.pipeline.state import TrainState, make_optimiser
 
@@ -51,6 +53,7 @@ class Loop(ABC):
         self._restore()
         self.model = self._wrapped()
         self.log = MetricsLog(job.run_uri, self.state.step) if self.rank == 0 else None
+        self.notice = Notice(self.rank, self.world, self.device)
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -96,16 +99,19 @@ class Loop(ABC):
         """Train to the end of the plan, measuring and saving at the end of each epoch."""
         plan, checkpoint = self.job.plan, self.config.checkpoint
         if self.log is not None:
-            self.job.board.add.remote({"kind": BEGUN, "step": self.state.step})
+            self.log.merge(ray.get(self.job.board.begin.remote(self.state.step, self.state.samples_seen, self.world)))
         self.begin()
         grains = self.grains()
         while self.state.step < plan.epochs * plan.steps_per_epoch and not self.ended():
             started = time.perf_counter()
             terms = self.step(grains)
             self._count(terms, time.perf_counter() - started)
+            notice = self.notice.due()
+            if notice and self.log is not None:
+                self.job.board.blame.remote(PREEMPTION)
             if self.state.step % plan.steps_per_epoch == 0:
                 self._end_epoch()
-            elif checkpoint.every_steps and self.state.step % checkpoint.every_steps == 0:
+            elif notice or (checkpoint.every_steps and self.state.step % checkpoint.every_steps == 0):
                 self._save(self.state.means())
 
     def grains(self) -> Iterator[Grain]:
@@ -194,10 +200,13 @@ class Loop(ABC):
             return
         assert self.log is not None
         self.log.flush()
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, self.notice.saving(), self._readable():
             self.state.save(Path(folder), self.config.model_dump(mode="json"))
             name = f"step-{self.state.step:08d}"
             ray.train.report(reported, checkpoint=Checkpoint.from_directory(folder), checkpoint_dir_name=name)
+
+    def _readable(self) -> AbstractContextManager[None]:
+        return storage.readable_errors(storage.join(self.job.run_uri, CHECKPOINTS), "Writing a checkpoint to")
 
 
 def _mix(seed: int, step: int, stream: int) -> int:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-from torch.utils.tensorboard import SummaryWriter
 
 from physioclr import storage
 
@@ -31,6 +30,8 @@ class MetricsLog:
     """Collects rows and writes them to storage when told; only rank 0 has one."""
 
     def __init__(self, run_uri: str, from_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # takes seconds, and most who read metrics write none
+
         self._run_uri = run_uri
         self._rows = [row for row in read_metrics(run_uri) if row["step"] <= from_step]
         self._events = Path(tempfile.mkdtemp(prefix="physioclr-events-"))
@@ -44,6 +45,12 @@ class MetricsLog:
         clean = {key: _finite(value) for key, value in row.items()}
         self._rows.append(clean)
         self._to_tensorboard(clean)
+
+    def merge(self, rows: Iterable[Row]) -> None:
+        """Add the rows that are not there yet."""
+        for row in rows:
+            if row not in self._rows:
+                self.add(row)
 
     @property
     def last(self) -> Row:

@@ -33,6 +33,7 @@ from physioclr.pipeline.dataset import (
 )
 from physioclr.pipeline.extract import ExtractUnit, ReadUnit
 from physioclr.pipeline.layout import SPLITS, Unit, lay_out, plan_table, units_of
+from physioclr.pipeline.lease import held
 from physioclr.pipeline.progress import Meter
 from physioclr.sources.demo import DemoSource
 from physioclr.sources.registry import open_source
@@ -56,6 +57,15 @@ def prepare(config: PrepareConfig, console: Console) -> PreparedDataset:
         return dataset
     if not config.sources:
         return PreparedDataset.open(uri)  # says what is missing
+    with held(uri, f"The dataset {uri}", console, "uri"):
+        return _make(config, console)
+
+
+def _make(config: PrepareConfig, console: Console) -> PreparedDataset:
+    """From wherever the dataset is to its manifest."""
+    uri = config.uri
+    if storage.exists(storage.join(uri, "manifest.json")):  # made by another process, which was waited for
+        return prepare(config, console)
     cluster.connect()
     plan = plan_recordings(config, console)
     extract(config, plan, console)
@@ -128,7 +138,7 @@ def _make_demo(source: DemoSource, console: Console) -> None:
         for patient in patients:
             source.write_patient(patient)
 
-    make = cluster.cpu_task(write)
+    make = cluster.task(write)
     chunks = [missing[start : start + 20] for start in range(0, len(missing), 20)]
     pending = {make.remote(chunk): len(chunk) for chunk in chunks}
     with Meter("Making demo patients", len(missing), "patients", console) as meter:
@@ -194,7 +204,7 @@ def unit_counts(config: PrepareConfig, todo: Sequence[Unit]) -> Any:
 
 def _assemble(config: PrepareConfig, plan: dict[str, int], console: Console) -> tuple[list[dict[str, Any]], pa.Table]:
     """Join the units of each shard into its file; returns facts of each shard and all rejected rows."""
-    assemble = cluster.cpu_task(finish.assemble_shard)
+    assemble = cluster.task(finish.assemble_shard)
     tasks = [
         assemble.remote(config.uri, shard, recordings, config.unit_recordings, config.row_group_rows)
         for shard, recordings in plan.items()

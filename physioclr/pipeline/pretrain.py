@@ -20,8 +20,10 @@ from physioclr.pipeline import cluster, run
 from physioclr.pipeline.board import Listener
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.fit import Samples, Start, fit
+from physioclr.pipeline.interruptions import interruptions, told
 from physioclr.pipeline.metrics_log import Row, read_metrics
 from physioclr.pipeline.order import Plan
+from physioclr.pipeline.pairing import Pairing, pairing_of
 from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.selection import Selection
 from physioclr.pipeline.state import downloaded, load_checkpoint
@@ -41,10 +43,21 @@ def pretrain(config: PretrainConfig, console: Console, listener: Listener | None
     if listener is not None:
         for row in epochs_of(run.run_uri(config)):
             listener(row)
-    finished = run.summary_of(run.run_uri(config))
-    if finished is not None:
-        console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
-        return finished
+    if run.summary_of(run.run_uri(config)) is not None:
+        return _complete(config, console)
+    with run.alone(config, console):
+        if run.summary_of(run.run_uri(config)) is not None:  # by another process, which was waited for
+            return _complete(config, console)
+        return _go_on(config, console, listener)
+
+
+def _complete(config: PretrainConfig, console: Console) -> dict[str, Any]:
+    console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
+    return run.summary_of(run.run_uri(config)) or {}
+
+
+def _go_on(config: PretrainConfig, console: Console, listener: Listener | None) -> dict[str, Any]:
+    """From wherever the run is to its end."""
     uri = run.claim(config)
     cluster.connect()
     available = cluster.resources()
@@ -54,10 +67,11 @@ def pretrain(config: PretrainConfig, console: Console, listener: Listener | None
     dataset = prepare(config.dataset, console)
     plan = make_plan(config, dataset)
     start = _start(config, plan)
+    pairing = pairing_of(config, dataset)
     started = time.time()
-    result = _fit(config, uri, dataset, plan, start, console, listener)
+    result = _fit(config, uri, dataset, pairing, plan, start, console, listener)
     seconds = time.time() - started
-    return _finish(config, uri, dataset, result, seconds, console)
+    return _finish(config, uri, dataset, pairing, result, seconds, console)
 
 
 def headline(summary: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +88,7 @@ def headline(summary: dict[str, Any]) -> dict[str, Any]:
         "recordings": f"{summary['found']:,} found = {summary['kept']:,} kept + {summary['rejected']:,} rejected",
         "trained on": f"{summary['training_recordings']:,} recordings, {summary['epochs']} epochs, "
         f"{summary['steps']:,} steps in {summary['seconds']:,.0f} s",
+        **told(summary),
         **_losses(last),
         "feature pairs that share a label": against("pair_agreement", "pair_agreement_chance", "by chance"),
         "linear probe on validation, AUROC": against("probe_auroc", "probe_auroc_random", "untrained encoder"),
@@ -133,6 +148,7 @@ def _fit(
     config: PretrainConfig,
     uri: str,
     dataset: PreparedDataset,
+    pairing: Pairing,
     plan: Plan,
     start: Start | None,
     console: Console,
@@ -143,7 +159,7 @@ def _fit(
         f"Pretraining {config.model.size} on {plan.samples // plan.epochs:,} of {dataset.rows('train'):,} training "
         "recordings an epoch",
         train_worker,
-        lambda threads, news: Job(config, uri, dataset, plan, threads, news, start),
+        lambda threads, news: Job(config, uri, dataset, pairing, plan, threads, news, start),
         uri,
         Samples(Selection.of(dataset, ("train",)), plan),
         config.training,
@@ -159,7 +175,13 @@ def _fit(
 
 
 def _finish(
-    config: PretrainConfig, uri: str, dataset: PreparedDataset, result: Result, seconds: float, console: Console
+    config: PretrainConfig,
+    uri: str,
+    dataset: PreparedDataset,
+    pairing: Pairing,
+    result: Result,
+    seconds: float,
+    console: Console,
 ) -> dict[str, Any]:
     """Export the encoder, draw the report and write the summary, in this order: a summary means that all is there."""
     checkpoint = _chosen(config, result)
@@ -186,13 +208,14 @@ def _finish(
         "epochs": config.training.epochs,
         "steps": state["step"],
         "samples_seen": state["samples_seen"],
+        **interruptions(read_metrics(uri), config.training.batch_size),
         "seconds": round(seconds, 1),  # of the last start of this run, if it was stopped in between
         "last_epoch": {key: value for key, value in epochs[-1].items() if key not in ("kind", "step", "samples")},
     }
     from physioclr.pipeline.pretrain_report import write_report  # matplotlib: no worker needs it
 
     console.print("Drawing the report", highlight=False)
-    write_report(config, uri, dataset, objective, headline(summary))
+    write_report(config, uri, dataset, pairing, objective, headline(summary))
     run.write_summary(uri, summary)
     return summary
 
@@ -222,4 +245,5 @@ def _provenance(config: PretrainConfig, dataset: PreparedDataset) -> dict[str, A
         "split": made_with["split"],
         "method": config.method.model_dump(mode="json"),
         **({"objective": config.objective.model_dump(mode="json")} if config.method.name == "physioclr" else {}),
+        **({"ablation": config.ablation.model_dump(mode="json")} if config.ablation is not None else {}),
     }

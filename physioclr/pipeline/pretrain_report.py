@@ -21,6 +21,7 @@ from physioclr.pipeline.batches import reducer_tensors, to_segments
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.metrics_log import read_metrics
 from physioclr.pipeline.packing import COLUMNS_READ, grain_of
+from physioclr.pipeline.pairing import Pairing
 from physioclr.report.html import Anchor, DatasetFacts, PretrainReport, Table, render_pretrain_report
 from physioclr.report.neighbours import Neighbour
 
@@ -45,7 +46,12 @@ class Seen:
 
 
 def write_report(
-    config: PretrainConfig, run_uri: str, dataset: PreparedDataset, objective: Objective, summary: dict[str, Any]
+    config: PretrainConfig,
+    run_uri: str,
+    dataset: PreparedDataset,
+    pairing: Pairing,
+    objective: Objective,
+    summary: dict[str, Any],
 ) -> None:
     """Write `report.html` into the run's folder; `summary` is what its first table shows."""
     manifest = dataset.manifest
@@ -66,7 +72,7 @@ def write_report(
         "metrics": read_metrics(run_uri),
     }
     split = "validation" if dataset.rows("validation") else "train"
-    seen = _look(dataset, objective, split)
+    seen = _look(dataset, pairing, objective, split)
     anchor = _choose_anchor(seen)
     content |= {
         "anchor": _anchor(seen, anchor, objective),
@@ -78,11 +84,11 @@ def write_report(
 
 
 @torch.inference_mode()
-def _look(dataset: PreparedDataset, objective: Objective, split: str) -> Seen:
+def _look(dataset: PreparedDataset, pairing: Pairing, objective: Objective, split: str) -> Seen:
     table = dataset.head(split, RECORDINGS, (*COLUMNS_READ, "record_id", "labels", "statements"))
     numbers = np.arange(table.num_rows)
     device = torch.device("cpu")
-    batch = to_segments(grain_of(table, numbers, numbers), reducer_tensors(dataset.reducer.tensors(), device), device)
+    batch = to_segments(grain_of(table, numbers, numbers), reducer_tensors(pairing.tensors(), device), device)
     objective.eval()
     embedding_SW = torch.cat([objective.encoder.embed(part) for part in batch.signal_SLT.split(CHUNK)]).clone()
     # in the space where PhysioCLR pulls and pushes; other methods have none, or another for each of their parts

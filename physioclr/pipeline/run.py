@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import yaml
 from pydantic import BaseModel
+from rich.console import Console
 
 from physioclr import configfile, storage
 from physioclr.config import PretrainConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.errors import RunError
+from physioclr.pipeline.lease import held
 
 # About machines, not about the result (beyond rounding): a run may go on with other ones.
 MACHINE_KEYS = (
@@ -77,6 +80,11 @@ def _absolute(value: Any, key: str = "") -> Any:
 def run_uri(config: Named) -> str:
     """The run's folder."""
     return storage.join(config.output, config.name)
+
+
+def alone(config: Named, console: Console, what: str = "run") -> AbstractContextManager[None]:
+    """Work on the run that `config` names, which no other process does meanwhile (`lease.py`)."""
+    return held(run_uri(config), f"The {what} {config.name!r} in {config.output}", console)
 
 
 def claim(config: RunConfiguration) -> str:

@@ -44,9 +44,15 @@ def search(config: SearchConfig, console: Console) -> dict[str, Any]:
     when no trial has ended well.
     """
     check(config)
+    with run.alone(config, console, "search"):
+        return _go_on(config, console)
+
+
+def _go_on(config: SearchConfig, console: Console) -> dict[str, Any]:
+    """From wherever the search is to its end."""
     uri = _claim(config)
     cluster.connect()
-    at_once, cpus = cluster.room(config.pretrain.training, config.pretrain.training.workers, config.parallel)
+    at_once, cpus = cluster.room(config.pretrain.training, config.pretrain.training.most, config.parallel)
     prepare(config.pretrain.dataset, console)
     records = read_records(uri)
     wanted = min(config.trials, grid_size(config.space)) if config.propose == "grid" else config.trials
@@ -99,7 +105,7 @@ def _tune(
     together = config.pruning.by == "population"
     members = population(config, records) if together else []
     with SearchProgress(wanted, epochs, [record.trial for record in ended], console) as progress:
-        ledger = Ledger(uri, records, epochs, config.pretrain.training.workers, progress.show)
+        ledger = Ledger(uri, records, epochs, config.pretrain.training.most, progress.show)
         trainable = tune.with_parameters(run_trial, search=config, folder=storage.join(uri, "runs"), cpus=cpus)
         tuner = tune.Tuner(
             tune.with_resources(trainable, _for_drivers()),

@@ -105,7 +105,7 @@ def _refuse_to_wait(work: _Work, search: SearchConfig, config: PretrainConfig, c
         return
     training = config.training
     raise RunError(
-        f"No place for {training.workers} training workers of {cpus:g} CPUs was found in {waited:.0f} s; lower "
+        f"No place for {training.fewest} training workers of {cpus:g} CPUs was found in {waited:.0f} s; lower "
         "parallel or training.workers, add machines, or raise placement_timeout_s."
     )
 

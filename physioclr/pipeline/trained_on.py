@@ -34,7 +34,7 @@ def identities_of(selection: Selection, console: Console) -> pa.Table:
     ]
     if len(chunks) < 2:
         return pa.concat_tables([SCHEMA.empty_table(), *(_identities(selection, rows) for rows in chunks)])
-    task, shared = cluster.cpu_task(_identities), ray.put(selection)
+    task, shared = cluster.task(_identities), ray.put(selection)
     with Meter("Fingerprints of signals", len(chunks), f"x {ROWS_AT_ONCE} windows", console) as meter:
         return pa.concat_tables(in_parallel([task.remote(shared, rows) for rows in chunks], meter))
 

@@ -19,6 +19,7 @@ from physioclr.pipeline.metrics_log import read_metrics
 from physioclr.pipeline.monitor import Monitor
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import Grain
+from physioclr.pipeline.pairing import Pairing
 
 UNTRAINED = "untrained"  # kind of the metrics row that holds the figures before the first step
 
@@ -30,6 +31,7 @@ class Job:
     config: PretrainConfig
     run_uri: str
     dataset: PreparedDataset
+    pairing: Pairing
     plan: Plan
     threads: int
     board: Any
@@ -48,7 +50,7 @@ class Worker(Loop):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.reducer = reducer_tensors(job.dataset.reducer.tensors(), self.device)
+        self.reducer = reducer_tensors(job.pairing.tensors(), self.device)
         self.monitor = Monitor(job.dataset, self.config, self.reducer, self.rank, self.world)
         self.untrained: dict[str, float] = {}
 

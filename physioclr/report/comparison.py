@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 
 from physioclr.evaluation.bootstrap import Interval
 from physioclr.evaluation.comparison import Compared, Key
+from physioclr.evaluation.signs import Course
 from physioclr.report.figure import INK, MUTED, SERIES, look, new_figure, picture, plain
 from physioclr.report.page import Section, Table, render_page
+from physioclr.report.signs import signs_sections
 
 METRIC = "auroc"
 
@@ -109,8 +111,9 @@ def render_comparison(
     tables: Sequence[TargetTable],
     reference: str,
     failed: Sequence[tuple[str, str]],
+    courses: Sequence[Course] = (),
 ) -> str:
-    """The report as one HTML document."""
+    """The report as one HTML document; `courses` are how the methods' encoders went over their epochs."""
     sections = []
     for table in tables:
         drawn = picture(draw_comparison(table, reference), f"Macro-AUROC of each method on {table.name}")
@@ -118,6 +121,7 @@ def render_comparison(
         sections.append(Section(table.name, about, drawn, table=_rows(table, _figure)))
         gaps = f"Paired on the same resamples of the patients: above 0 is better than {reference}."
         sections.append(Section(f"{table.name}: difference to {reference}", gaps, None, table=_rows(table, _gap)))
+    sections += signs_sections(courses)
     if failed:
         about = "They are in no mean; the same command tries them again."
         sections.append(Section("Cells that failed", about, None, table=Table(("cell", "why"), tuple(failed))))

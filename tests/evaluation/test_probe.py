@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from physioclr.evaluation.metrics import auroc
-from physioclr.evaluation.probe import fit_probe, together
+from physioclr.evaluation.probe import fit_probe
 
 
 def _data(seed: int, rows: int, noise_columns: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -90,22 +90,3 @@ def test_tables_that_do_not_fit_are_refused() -> None:
         fit_probe(x[:10], y, x, y)
     with pytest.raises(ValueError, match="same encoder"):
         fit_probe(x, y, x[:, :3], y)
-
-
-def test_together_is_the_mean_of_the_log_odds() -> None:
-    first, second = np.array([[0.2, 0.5, 0.0]]), np.array([[0.8, 0.9, 0.0]])
-    odds = np.sqrt((0.2 / 0.8) * (0.8 / 0.2)), np.sqrt((0.5 / 0.5) * (0.9 / 0.1))
-    np.testing.assert_allclose(together(first, second), [[odds[0] / (1 + odds[0]), odds[1] / (1 + odds[1]), 0.0]])
-    np.testing.assert_allclose(together(first), first)
-
-
-def test_together_has_what_either_knows() -> None:
-    """One classifier tells the first half of the rows apart, the other the second half."""
-    generator = np.random.default_rng(0)
-    y = generator.random((400, 1)) > 0.5
-    knows = np.where(y, 0.9, 0.1) + 0.05 * generator.normal(size=y.shape)
-    halves = np.arange(400)[:, None] < 200
-    noise = 0.5 + 0.01 * generator.normal(size=(2, 400, 1))
-    first, second = np.where(halves, knows, noise[0]), np.where(halves, noise[1], knows)
-    single = max(auroc(y, scores, ["a"]).macro for scores in (first, second))
-    assert auroc(y, together(first.clip(0.01, 0.99), second.clip(0.01, 0.99)), ["a"]).macro > single + 0.1

@@ -62,6 +62,13 @@ def the_line(done: Done) -> str:
         ("pretrain", ["training.epochs=ten"], "training.epochs"),
         ("pretrain", ["--config", "/no/such.yaml"], "/no/such.yaml does not exist"),
         ("pretrain", ["training.workers=3"], "batch_size 32 cannot be shared by 3 workers"),
+        (
+            "pretrain",
+            ["training.workers=[1, 3]"],
+            "by every number of workers from 1 to 3 in 1 micro-batches; make it a",
+        ),
+        ("pretrain", ["training.workers=[3, 1]"], "training.workers in the command line is [3, 1]: must be a whole"),
+        ("pretrain", ["training.workers=none"], "must be a whole number of 1 or more, or two of them"),
         ("pretrain", ["training.device=gpu"], "the cluster has 0"),
         (
             "pretrain",

@@ -43,6 +43,10 @@ def test_hours_are_samples_by_rate_and_workers_and_money_is_by_machines() -> Non
     assert one.money == 2 * 8.0, "four GPUs are two machines, on spot"
 
 
+def test_workers_whose_number_changes_are_counted_at_their_most() -> None:
+    assert pretraining(1, workers=(1, 4), batch_size=48).workers == 4
+
+
 def test_on_cpus_a_worker_has_a_machine_for_data() -> None:
     work = pretraining(4 * 2 * 3600, device="cpu")
     one = bill(work, TABLE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import ray
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
@@ -39,7 +41,7 @@ def test_without_labels_nothing_is_asked_of_machines(machines: Callable[..., Non
 def test_data_work_stays_off_machines_for_training(machines: Callable[..., None]) -> None:
     for labels in ((HEAD,), (HEAD, SPOT), (HEAD, DATA, SPOT), (DATA, SPOT)):
         machines(*labels)
-        assert cluster.for_data() == {ROLE: "!train"}
+        assert cluster.for_data() == {ROLE: "!in(head, train)"}
 
 
 def test_where_all_machines_are_for_training_data_work_goes_there(machines: Callable[..., None]) -> None:
@@ -82,12 +84,22 @@ def test_gpus_are_used_when_there_is_one_for_each_worker() -> None:
     assert not place_workers(TrainingConfig(workers=2, device="cpu"), {"CPU": 16, "GPU": 8}).gpu
 
 
+def test_elastic_workers_do_not_depend_on_what_happens_to_be_there() -> None:
+    for cpus in (1, 3, 16):
+        workers = place_workers(TrainingConfig(workers=(1, 3), batch_size=12), {"CPU": cpus, "GPU": 0})
+        assert (workers.fewest, workers.count, workers.resources) == (1, 3, {"CPU": 1.0})
+    assert place_workers(TrainingConfig(workers=(1, 4), batch_size=12), {"CPU": 8, "GPU": 2}).gpu
+    assert not place_workers(TrainingConfig(workers=(2, 2), batch_size=12), {"CPU": 8, "GPU": 0}).elastic
+
+
 @pytest.mark.parametrize(
     ("training", "available", "message"),
     [
         ({"workers": 4, "device": "gpu"}, {"CPU": 32, "GPU": 2}, "4 on GPUs, but the cluster has 2"),
         ({"workers": 4, "cpus_per_worker": 2}, {"CPU": 8, "GPU": 0}, "to at most 7"),
         ({"workers": 1}, {"CPU": 1, "GPU": 0}, "leave none of the cluster's 1 CPUs"),
+        ({"workers": [2, 4], "batch_size": 12, "cpus_per_worker": 4}, {"CPU": 7, "GPU": 0}, "find no room on the"),
+        ({"workers": [2, 4], "batch_size": 12, "device": "gpu"}, {"CPU": 7, "GPU": 1}, "is 2 on GPUs, but the cluster"),
     ],
 )
 def test_what_can_never_be_placed_is_refused(
@@ -95,3 +107,30 @@ def test_what_can_never_be_placed_is_refused(
 ) -> None:
     with pytest.raises(RunError, match=message):
         place_workers(TrainingConfig.model_validate(training), available)
+
+
+def test_a_cluster_that_may_grow_counts_with_what_it_may_grow_to(
+    ray_here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = cluster.resources()
+    head = {"Alive": True, "Labels": {"physioclr/most-cpus": "64", "physioclr/most-gpus": "8"}}
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: [head, {"Alive": True, "Labels": {}}])
+    assert cluster.resources() == {"CPU": 64.0, "GPU": 8.0}
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: [{**head, "Alive": False}])
+    assert cluster.resources() == there, "what is there counts by itself"
+
+
+def test_tasks_begun_within_what_is_reserved_for_something_else_find_room_outside_of_it(ray_here: None) -> None:
+    """As the fingerprints at the end of a search's trial, whose own process has no CPU."""
+    reserved = ray.util.placement_group([{"memory": 1e6}])
+    ray.get(reserved.ready())
+
+    def trial() -> int:
+        return int(ray.get(cluster.task(lambda: 7).remote()))
+
+    strategy = PlacementGroupSchedulingStrategy(reserved, placement_group_capture_child_tasks=True)
+    try:
+        begun = ray.remote(num_cpus=0, memory=1e6, scheduling_strategy=strategy)(trial).remote()
+        assert ray.get(begun, timeout=120) == 7
+    finally:
+        ray.util.remove_placement_group(reserved)

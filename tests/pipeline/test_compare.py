@@ -8,9 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 from rich.console import Console
+from scipy.special import logit
 
 from physioclr import storage
 from physioclr.comparison import CompareConfig
@@ -41,7 +44,10 @@ def configuration(dataset: PreparedDataset, output: Path, **values: Any) -> Comp
         },
         "finetune": {"training": {**training, "max_failures": 0}},
         "methods": {
-            "simclr": {"pretrain": {"method": {"name": "simclr"}}, "answers": ["probe", "probe+features"]},
+            "simclr": {
+                "pretrain": {"method": {"name": "simclr"}},
+                "answers": ["probe", "probe+features", "probe+weighed"],
+            },
             "untrained": {"untrained": True},
             "scratch": {"answers": ["scratch"], "finetune": {"optimiser": {"learning_rate": 1e30, "clip_norm": None}}},
             "features": {"answers": ["logistic", "boosting"]},
@@ -69,7 +75,8 @@ def test_every_cell_is_in_the_table_or_named_with_its_reason(compared: tuple[Com
     (failed,) = summary["failed"]
     assert failed["cell"].startswith("scratch-challenge-26-100-0-")
     assert "lower optimiser.learning_rate" in failed["reason"]
-    methods = ["simclr/probe", "simclr/probe+features", "untrained/probe", "features/logistic", "features/boosting"]
+    methods = ["simclr/probe", "simclr/probe+features", "simclr/probe+weighed"]
+    methods += ["untrained/probe", "features/logistic", "features/boosting"]
     text = storage.read_text(summary["table"])
     rows = [line.split(" | ")[0].strip("| ") for line in text.split("Difference")[0].splitlines() if "0." in line]
     assert rows == methods
@@ -95,18 +102,39 @@ def test_a_figure_of_the_table_is_that_of_the_cells_predictions(
     assert cells["features/boosting", "challenge-26 100 %"]["figures"]["auroc"]["estimate"] == pytest.approx(macro)
 
 
+def test_an_answer_of_several_is_the_weighted_mean_of_their_log_odds(
+    compared: tuple[CompareConfig, dict[str, Any]],
+) -> None:
+    config, _ = compared
+    (folder,) = Path(config.output, "answers").glob("probe+weighed-*")
+    weights = json.loads((folder / "summary.json").read_text())["trained"]["weights"]
+    assert [name.split("-")[0] for name in weights] == ["probe", "logistic", "boosting"]
+    parts = sum(weight * odds(config, name)[0] for name, weight in weights.items())
+    (found,) = odds(config, folder.name)
+    np.testing.assert_allclose(found, parts, atol=0.01)
+
+
+def odds(config: CompareConfig, cell: str) -> list[NDArray[np.float64]]:
+    """Log-odds that a cell has left, as far as float32 can say them."""
+    tables = [
+        pq.read_table(file).to_pandas() for file in Path(config.output).glob(f"answers/{cell}/predictions.parquet")
+    ]
+    scores = [one[[name for name in one if name.startswith("score_")]].to_numpy(np.float64) for one in tables]
+    return [logit(one.clip(1e-7, 1 - 1e-7)) for one in scores]
+
+
 def test_started_again_only_what_failed_is_tried(
     compared: tuple[CompareConfig, dict[str, Any]], console: Console
 ) -> None:
     config, before = compared
     done = {file: file.stat().st_mtime for file in Path(config.output).rglob("predictions.parquet")}
-    assert len(done) == 5
+    assert len(done) == 6
     after = compare(config, console)
     assert {file: file.stat().st_mtime for file in Path(config.output).rglob("predictions.parquet")} == done
     assert after["targets"] == before["targets"]
     facts = forecast.of_compare(config)
     assert facts["encoders"] == "2, 2 of them done"
-    assert facts["answers"].startswith("6, 5 of them done")
+    assert facts["answers"].startswith("7, 6 of them done")
 
 
 def test_another_comparison_beside_it_finds_what_they_have_in_common(

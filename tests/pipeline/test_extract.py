@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from physioclr.config import FeatureConfig, SourceConfig
+from physioclr.config import FeatureConfig, NoiseConfig, SourceConfig
 from physioclr.ecg.standardise import standardise
 from physioclr.features.extract import FeatureExtractor
 from physioclr.pipeline import extract
 from physioclr.pipeline.dataset import read_table
+from physioclr.pipeline.noisy import keys_of, with_noise
 from physioclr.sources.demo import DemoSource
 
 
@@ -52,3 +53,22 @@ def test_every_window_gets_its_own_features(tmp_path: Path, monkeypatch: pytest.
         assert row["feature_quality"] == pytest.approx([half.quality for half in halves])
         assert row["r_peaks"] == [half.r_peaks.tolist() for half in halves]
         assert row["intervals"] == [half.intervals.ravel().tolist() for half in halves]
+
+
+def test_with_noise_only_the_features_are_of_the_noisy_copy(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(rows(tmp_path), schema=extract.READ_SCHEMA)
+    written = []
+    for name, noise in (("clean", None), ("noisy", NoiseConfig(kind="muscle", db=6.0))):
+        counts = extract.ExtractUnit(str(tmp_path / name), FeatureConfig(noise=noise))(table).to_pylist()[0]
+        found = read_table(extract.unit_uri(str(tmp_path / name), counts["unit"])).to_pylist()
+        written.append([row for row in found if row["reason"] is None])
+    extractor = FeatureExtractor()
+    for clean, noisy in zip(*written, strict=True):
+        for key in ("signal", "r_peaks", "intervals", "record_id"):
+            assert clean[key] == noisy[key]
+        stored = np.frombuffer(clean["signal"], dtype="<i2").reshape(1, 12, -1)
+        (halves,) = extractor(with_noise(stored, keys_of([clean]), NoiseConfig(kind="muscle", db=6.0)))
+        np.testing.assert_array_equal(
+            np.array(noisy["features"], np.float32), np.concatenate([half.features for half in halves])
+        )
+        assert not np.array_equal(clean["features"], noisy["features"], equal_nan=True)

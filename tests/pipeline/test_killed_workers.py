@@ -1,0 +1,156 @@
+"""Worker processes are killed at random moments: the job goes on by itself and ends as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from physioclr import configfile
+from physioclr.config import (
+    CheckpointConfig,
+    FeatureConfig,
+    ModelConfig,
+    MonitorConfig,
+    PrepareConfig,
+    PretrainConfig,
+    SourceConfig,
+    TrainingConfig,
+)
+from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.metrics_log import read_metrics
+from physioclr.pipeline.pretrain import pretrain
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROOT = Path(__file__).parents[2]
+KILLS = 3
+Config = PretrainConfig | PrepareConfig
+
+
+def start(script: str, config: Config, folder: Path) -> subprocess.Popen[str]:
+    """The job on a Ray of its own; all of its processes are one group."""
+    file = folder / f"{time.monotonic_ns()}.yaml"
+    file.write_text(configfile.dump(config))
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "jobs" / script), "--config", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "RAY_ADDRESS": "local"},
+    )
+
+
+def workers_of(job: subprocess.Popen[str], having: str) -> list[int]:
+    """The job's processes that have `having` in their command line."""
+
+    def is_one(pid: int) -> bool:
+        try:
+            return os.getpgid(pid) == job.pid and having in Path(f"/proc/{pid}/cmdline").read_text()
+        except OSError:  # it has ended meanwhile
+            return False
+
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_one(pid)]
+
+
+def kill_one(job: subprocess.Popen[str], having: str, dice: random.Random) -> None:
+    """SIGKILL to one of the job's workers, as the system does when memory runs out."""
+    once(job, lambda: workers_of(job, having), "workers")
+    os.kill(dice.choice(workers_of(job, having)), signal.SIGKILL)
+
+
+def once(job: subprocess.Popen[str], happened: Callable[[], object], what: str, seconds: float = 300) -> None:
+    """Wait for what the job does; fails when it ends without it."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert job.poll() is None, f"it ended before: {what}\n{job.communicate()[0]}"
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_training_workers(demo_dataset: PreparedDataset, tmp_path: Path, workers: int, console: Console) -> None:
+    def config(name: str) -> PretrainConfig:
+        return PretrainConfig(
+            name=name,
+            output=str(tmp_path / "runs"),
+            dataset=PrepareConfig(uri=demo_dataset.uri, sources=()),
+            model=ModelConfig(size="tiny", width=32, depth=1, heads=2, feedforward=64, conv_channels=16, projection=16),
+            training=TrainingConfig(
+                epochs=8,
+                batch_size=4,
+                workers=workers,
+                mix_row_groups=2,
+                log_every_steps=1,
+                device="cpu",
+                max_failures=5,
+            ),
+            checkpoint=CheckpointConfig(every_steps=3),
+            monitor=MonitorConfig(train_recordings=12, validation_recordings=8),
+        )
+
+    pretrain(config("calm"), console)
+    dice = random.Random(workers)
+    run = tmp_path / "runs/killed"
+    job = start("pretrain.py", config("killed"), tmp_path)
+    for kill in range(KILLS):
+        once(job, lambda kill=kill: len(begun(run)) > kill, "a checkpoint since the last kill")  # type: ignore[misc]
+        time.sleep(dice.uniform(0, 0.5))
+        kill_one(job, "RayTrainWorker", dice)
+    said = job.communicate(timeout=600)[0]
+    assert job.returncode == 0, said
+
+    calm, killed = (load_file(tmp_path / f"runs/{name}/encoder/model.safetensors") for name in ("calm", "killed"))
+    assert calm.keys() == killed.keys()
+    assert all(torch.equal(calm[name], killed[name]) for name in calm), "bit for bit"
+    assert losses(tmp_path / "runs/calm") == losses(run)
+    assert [row["after"] for row in begun(run)] == ["start", *["failure"] * KILLS]
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["restarts"] == KILLS
+    assert f"{KILLS} ({KILLS} after failures)" in said
+
+
+def begun(run: Path) -> list[dict[str, object]]:
+    return [row for row in read_metrics(str(run)) if row["kind"] == "begun"]
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    return [(row["step"], row["loss"]) for row in read_metrics(str(run)) if row["kind"] == "step"]
+
+
+def test_extraction_workers(tmp_path: Path) -> None:
+    source = SourceConfig(uri=str(tmp_path / "recordings"), patients=40, recordings_per_patient=2)
+    config = PrepareConfig(
+        sources=(source,), unit_recordings=2, shard_recordings=24, features=FeatureConfig(components=10), workers=1
+    )
+    calm, killed = (config.model_copy(update={"uri": str(tmp_path / name)}) for name in ("calm", "killed"))
+    quiet = start("prepare.py", calm, tmp_path)
+    said = quiet.communicate(timeout=300)[0]
+    assert quiet.returncode == 0, said
+
+    dice = random.Random(0)
+    job = start("prepare.py", killed, tmp_path)
+    units = tmp_path / "killed/work/units"
+    for enough in (3, 12):
+        once(job, lambda enough=enough: units.exists() and len(list(units.iterdir())) >= enough, f"{enough} units")  # type: ignore[misc]
+        kill_one(job, "ExtractUnit", dice)
+    said = job.communicate(timeout=300)[0]
+    assert job.returncode == 0, said
+    files = [path.relative_to(calm.uri) for path in Path(calm.uri).rglob("*") if path.is_file()]
+    assert len(files) > 5
+    for file in files:
+        if file.name != "manifest.json":  # it has the URI
+            assert Path(killed.uri, file).read_bytes() == Path(calm.uri, file).read_bytes(), file
+    first, second = (PreparedDataset.open(one.uri).manifest.model_dump(exclude={"config"}) for one in (calm, killed))
+    assert first == second
