@@ -86,7 +86,8 @@ def for_data() -> dict[str, str] | None:
     None where no machine is labelled as head or for data: then there is nowhere else to go.
     """
     roles = {labels.get(ROLE) for labels in _labels()}
-    return {ROLE: "!in(head, train)"} if roles & {"head", "data"} else None
+    # without a space: Ray would look for " train"
+    return {ROLE: "!in(head,train)"} if roles & {"head", "data"} else None
 
 
 def for_gpus() -> dict[str, str] | None:

@@ -40,12 +40,12 @@ def node_of_task() -> str:
 
 def test_tasks_of_ours_are_on_the_machine_for_data(roles: dict[str, str]) -> None:
     task = cluster.task(node_of_task)
-    assert {roles[node] for node in ray.get([task.remote() for _ in range(12)])} == {"data"}
+    assert {roles[node] for node in ray.get([task.remote() for _ in range(6)])} == {"data"}
 
 
 def test_work_that_asks_for_no_cpu_is_there_too(roles: dict[str, str]) -> None:
     task = cluster.task(node_of_task, cpus=0)
-    assert {roles[node] for node in ray.get([task.remote() for _ in range(12)])} == {"data"}
+    assert {roles[node] for node in ray.get([task.remote() for _ in range(6)])} == {"data"}
 
 
 def test_ray_data_is_there_too(roles: dict[str, str]) -> None:
@@ -55,7 +55,7 @@ def test_ray_data_is_there_too(roles: dict[str, str]) -> None:
 
 def test_drivers_are_not_on_spot(roles: dict[str, str]) -> None:
     task = driver(node_of_task)
-    assert {roles[node] for node in ray.get([task.remote() for _ in range(24)])} <= {"head", "data"}
+    assert {roles[node] for node in ray.get([task.remote() for _ in range(6)])} <= {"head", "data"}
 
 
 def test_work_on_gpus_goes_where_they_are_all_the_same(roles: dict[str, str]) -> None:
@@ -65,7 +65,7 @@ def test_work_on_gpus_goes_where_they_are_all_the_same(roles: dict[str, str]) ->
 
 
 def test_reading_for_training_is_placed_as_data_work(roles: dict[str, str]) -> None:
-    assert in_plan_order()._get_user_execution_options("train").label_selector == {cluster.ROLE: "!in(head, train)"}
+    assert in_plan_order()._get_user_execution_options("train").label_selector == {cluster.ROLE: "!in(head,train)"}
 
 
 def test_preparing_runs_with_labels(roles: dict[str, str], demo_config: PrepareConfig, console) -> None:  # type: ignore[no-untyped-def]

@@ -41,7 +41,7 @@ def test_without_labels_nothing_is_asked_of_machines(machines: Callable[..., Non
 def test_data_work_stays_off_machines_for_training(machines: Callable[..., None]) -> None:
     for labels in ((HEAD,), (HEAD, SPOT), (HEAD, DATA, SPOT), (DATA, SPOT)):
         machines(*labels)
-        assert cluster.for_data() == {ROLE: "!in(head, train)"}
+        assert cluster.for_data() == {ROLE: "!in(head,train)"}
 
 
 def test_where_all_machines_are_for_training_data_work_goes_there(machines: Callable[..., None]) -> None:
