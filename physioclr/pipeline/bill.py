@@ -68,8 +68,8 @@ def training(
     table: CostTable,
     rate: float | None = None,
 ) -> Work:
-    """Training of a model of that size, a GPU a worker unless the configuration says CPUs; `rate`, where it is known,
-    goes before the table's."""
+    """Training of a model of that size on as many workers as there may be, a GPU each unless the configuration says
+    CPUs; `rate`, where it is known, goes before the table's."""
     of_size = rates.get(model.size, TrainingRate())
     work = on_workers(what, samples, of_size, config.device, config.most, table)
     return work if rate is None else replace(work, rate=rate)
@@ -106,7 +106,8 @@ def _hours(work: Work, one: Bill | None) -> str:
     if one is None:
         return f"not known: there is no rate for {work.machine}; train an epoch and give its rate with --costs FILE"
     assert work.rate is not None, "or there were no bill"
-    return f"{one.hours:,.2f}, at {work.rate:,.4g} a second of each worker (stated: {work.source})"
+    hours = f"{one.hours:,.2f}" if one.hours >= 0.01 else "less than 0.01"
+    return f"{hours}, at {work.rate:,.4g} a second of each worker (stated: {work.source})"
 
 
 def _money(works: Sequence[Work], bills: Sequence[Bill | None], table: CostTable) -> str:

@@ -80,12 +80,14 @@ def resources() -> dict[str, float]:
 
 
 def for_data() -> dict[str, str] | None:
-    """Label selector of work on CPUs: it stays off machines for training, so that none is started or kept for it.
+    """Label selector of work on CPUs: it stays off machines for training, so that none is started or kept for it, and
+    off the head, where work that asks for no CPU would find room.
 
     None where no machine is labelled as head or for data: then there is nowhere else to go.
     """
     roles = {labels.get(ROLE) for labels in _labels()}
-    return {ROLE: "!train"} if roles & {"head", "data"} else None
+    # without a space: Ray would look for " train"
+    return {ROLE: "!in(head,train)"} if roles & {"head", "data"} else None
 
 
 def for_gpus() -> dict[str, str] | None:

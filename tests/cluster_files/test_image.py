@@ -29,7 +29,9 @@ def locked() -> dict[str, str]:
 @pytest.mark.parametrize("requirement", WANTED, ids=lambda one: one.name)
 def test_the_lock_satisfies_the_project(requirement: Requirement) -> None:
     version = locked()[canonicalize_name(requirement.name)]
-    assert requirement.specifier.contains(version, prereleases=True), f"{requirement} but {version}; make lock"
+    assert requirement.specifier.contains(version, prereleases=True), (
+        f"{requirement}, but {version} in the lock: make it again"
+    )
 
 
 def test_ray_and_torch_are_what_the_project_pins_and_what_is_tested_with() -> None:

@@ -46,7 +46,7 @@ def request(resources: dict[str, float], selector: dict[str, str] | None) -> Any
         (
             key,
             LabelSelectorOperator.LABEL_OPERATOR_NOT_IN if value[0] == "!" else LabelSelectorOperator.LABEL_OPERATOR_IN,
-            [value.lstrip("!")],
+            value.removeprefix("!").removeprefix("in(").removesuffix(")").split(","),
         )
         for key, value in (selector or {}).items()
     ]

@@ -34,6 +34,7 @@ case "$1 $2" in
     "-c import secrets"*) printf word ;;
     "-c import ray"*) echo 2 ;;
     *) echo "python $* token=$(cat "$RAY_AUTH_TOKEN_PATH") address=$RAY_ADDRESS mode=$RAY_AUTH_MODE" >> "$LOG"
+       echo "path=$PYTHONPATH" >> "$LOG"
        touch "$LOG.begun"; sleep "${LASTS:-0}"; exit "${ENDS:-0}" ;;
 esac
 """,
@@ -91,6 +92,8 @@ def test_ray_is_on_every_node_and_the_job_on_the_first(start: Start, tmp_path: P
     assert "--address=10.0.0.1:20017" in worker
     assert "--num-cpus=8" in head
     assert "python jobs/pretrain.py name=one token=word address=10.0.0.1:20017 mode=token" in log
+    assert f"path={tmp_path}" in log, "the code is found on every node"
+    assert "Ray has 2 of 2 nodes; its dashboard is at 127.0.0.1:40017 of one." in said
 
 
 def test_the_token_is_for_one_account_and_goes_with_the_job(start: Start, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -9,7 +11,62 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
 from physioclr.pipeline import cluster
-from physioclr.pipeline.cluster import place_workers
+from physioclr.pipeline.cluster import MARKET, MOST, ROLE, place_workers
+
+HEAD = {ROLE: "head", MARKET: "on-demand", MOST["CPU"]: "160", MOST["GPU"]: "4"}
+DATA = {ROLE: "data", MARKET: "on-demand"}
+SPOT = {ROLE: "train", MARKET: "spot"}
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the cluster have machines with these labels, without any CPU."""
+
+    def have(*labels: dict[str, str] | None) -> None:
+        nodes = [{"Alive": True, "Labels": one} for one in labels]
+        monkeypatch.setattr(cluster.ray, "nodes", lambda: nodes)
+        monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 2.0})
+
+    return have
+
+
+def test_without_labels_nothing_is_asked_of_machines(machines: Callable[..., None]) -> None:
+    machines({}, {"ray.io/node-id": "1"}, None)
+    assert cluster.for_data() is None
+    assert cluster.for_gpus() is None
+    assert cluster.for_drivers() is None
+    assert cluster.resources() == {"CPU": 2.0, "GPU": 0.0}
+
+
+def test_data_work_stays_off_machines_for_training(machines: Callable[..., None]) -> None:
+    for labels in ((HEAD,), (HEAD, SPOT), (HEAD, DATA, SPOT), (DATA, SPOT)):
+        machines(*labels)
+        assert cluster.for_data() == {ROLE: "!in(head,train)"}
+
+
+def test_where_all_machines_are_for_training_data_work_goes_there(machines: Callable[..., None]) -> None:
+    machines(SPOT, SPOT)
+    assert cluster.for_data() is None
+
+
+def test_drivers_stay_off_spot_unless_there_is_nothing_else(machines: Callable[..., None]) -> None:
+    machines(HEAD, SPOT)
+    assert cluster.for_drivers() == {MARKET: "!spot"}
+    machines(SPOT)
+    assert cluster.for_drivers() is None
+
+
+def test_jobs_plan_with_the_machines_that_may_come(machines: Callable[..., None]) -> None:
+    machines(HEAD)
+    assert cluster.resources() == {"CPU": 160.0, "GPU": 4.0}
+    workers = place_workers(TrainingConfig(workers=2), cluster.resources())
+    assert workers.gpu
+
+
+def test_machines_that_are_gone_say_nothing(machines: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    machines()
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: [{"Alive": False, "Labels": HEAD}])
+    assert cluster.for_data() is None
 
 
 def test_workers_leave_cpus_for_data() -> None:
