@@ -74,6 +74,13 @@ class Lease:
             there = self._read()
             if there is not None and there.id == self._sign.id:
                 storage.remove(self._file)
+                self._leave_no_folder()
+
+    def _leave_no_folder(self) -> None:
+        """A folder that the file alone has made goes with it: the name is still free."""
+        if "://" not in self._file:
+            with suppress(OSError):  # there is something else in it
+                Path(self._file).parent.rmdir()
 
     def refusal(self, other: Sign) -> RunError:
         """Why this process must not work on the run."""

@@ -28,9 +28,9 @@ def pretrain(cluster: RayCluster, name: str, *words: str) -> Job:
 def rows(run: Path, kind: str) -> list[Row]:
     """Rows of a kind in the log of the run's folder, as far as they are saved."""
     file = run / "metrics.jsonl"
-    if not file.exists():
-        return []
-    return [row for row in map(json.loads, file.read_text().splitlines()) if row["kind"] == kind]
+    text = file.read_text() if file.exists() else ""
+    whole = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]  # it may be being written
+    return [row for row in map(json.loads, whole) if row["kind"] == kind]
 
 
 def starts(run: Path) -> list[Row]:
@@ -38,10 +38,19 @@ def starts(run: Path) -> list[Row]:
     return rows(run, "begun")
 
 
+def workers_now(run: Path) -> int:
+    """Workers of the last start that has brought a checkpoint; 0 before the first."""
+    return int(starts(run)[-1]["workers"]) if starts(run) else 0
+
+
 def saved_step(run: Path) -> int:
     """The step of the latest checkpoint that is complete; 0 before the first."""
-    found = [int(path.parent.name.split("-")[1]) for path in run.glob("checkpoints/step-*/state.pt")]
-    return max(found, default=0)
+    return max(saved_steps(run), default=0)
+
+
+def saved_steps(run: Path) -> list[int]:
+    """The step of each checkpoint that is there."""
+    return [int(path.parent.name.split("-")[1]) for path in run.glob("checkpoints/step-*/state.pt")]
 
 
 def check_whole(run: Path, batch: int, epochs: int) -> dict[str, Any]:

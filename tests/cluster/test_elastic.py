@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import Bed
-from tests.cluster.runs import check_whole, pretrain, saved_step, starts
+from tests.cluster.runs import check_whole, pretrain, saved_step, starts, workers_now
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -20,12 +20,12 @@ def test_it_shrinks_with_the_cluster_and_grows_again(bed: Bed, lake: Path) -> No
     words = ("training.workers=[1, 3]", "training.batch_size=6", "training.epochs=6", "checkpoint.every_steps=2")
     job = pretrain(cluster, "elastic", *words)
     job.until(lambda: saved_step(run) >= 4, 600, "two checkpoints by three workers")
-    assert starts(run)[0]["workers"] == 3
+    assert workers_now(run) == 3
 
     hosts[1].kill()
-    job.until(lambda: starts(run)[-1]["workers"] == 2, 600, "a checkpoint by the two that are left")
+    job.until(lambda: workers_now(run) == 2, 600, "a checkpoint by the two that are left")
     cluster.join("four", cpus=1)
-    job.until(lambda: starts(run)[-1]["workers"] == 3, 600, "a checkpoint by three workers again")
+    job.until(lambda: workers_now(run) == 3, 600, "a checkpoint by three workers again")
     bed.s3.latency = 0.0
     said = job.wait(600)
 

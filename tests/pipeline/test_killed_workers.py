@@ -39,7 +39,7 @@ Config = PretrainConfig | PrepareConfig
 
 
 def start(script: str, config: Config, folder: Path) -> subprocess.Popen[str]:
-    """The job on a Ray of its own; all of its processes are one group."""
+    """The job on a Ray of its own; all of its processes are of one session."""
     file = folder / f"{time.monotonic_ns()}.yaml"
     file.write_text(configfile.dump(config))
     return subprocess.Popen(
@@ -57,7 +57,7 @@ def workers_of(job: subprocess.Popen[str], having: str) -> list[int]:
 
     def is_one(pid: int) -> bool:
         try:
-            return os.getpgid(pid) == job.pid and having in Path(f"/proc/{pid}/cmdline").read_text()
+            return os.getsid(pid) == job.pid and having in Path(f"/proc/{pid}/cmdline").read_text()
         except OSError:  # it has ended meanwhile
             return False
 

@@ -58,6 +58,7 @@ def test_it_is_there_while_the_run_is_worked_on_and_gone_afterwards(folder: str,
     with pytest.raises(ZeroDivisionError), held(folder, WHAT, console):
         raise ZeroDivisionError
     assert not storage.exists(f"{folder}/{lease.FILE}"), "after an error the next one need not wait"
+    assert not storage.exists(folder), "nothing is left of a run that was not begun"
 
 
 def test_a_second_one_on_this_machine_is_refused_at_once(folder: str, console: Console) -> None:
