@@ -97,6 +97,13 @@ def facts_of(works: Sequence[Work], table: CostTable) -> dict[str, Any]:
     }
 
 
+def _worker(work: Work, table: CostTable) -> str:
+    """The machine of a worker, and its part of the price."""
+    price, market = table.machines[work.machine].price(work.market), "on spot" if work.market == "spot" else "on demand"
+    hour = "no price" if price is None else f"{price / work.per_machine:,.2f} {table.currency} an hour of a worker"
+    return f"{work.machine} {market}, {hour}"
+
+
 def _machines(work: Work) -> str:
     market = "on spot" if work.market == "spot" else "on demand"
     return f"{work.what}: {work.machines:,} x {work.machine} {market}"
@@ -129,6 +136,7 @@ def in_worker_hours(works: Sequence[Work], cost: CostConfig, table: CostTable) -
     """Of many runs side by side: hours of one worker, and their price, which `cost` may state."""
     facts, hours, money, priced = {}, 0.0, 0.0, True
     for work in works:
+        facts["a worker's machine"] = _worker(work, table)
         facts[work.what] = f"{work.samples:,} recordings in all epochs"
         alone = bill(replace(work, workers=1), table)
         if alone is None:

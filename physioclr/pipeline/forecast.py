@@ -155,7 +155,7 @@ def of_compare(config: CompareConfig, costs: CostTable | None = None) -> dict[st
         facts["under noise"] = f"each answer's test recordings at {len(config.noise.levels)} levels"
     left = [cell for cell in encoders if cell.uri not in made and not cell.untrained]
     open_answers = [cell for cell in trained if run.summary_of(cell.uri) is None]
-    table, shared = costs or load_costs(), (config.pretrain.model, config.pretrain.training)
+    table = costs or load_costs()
     works = [
         training(
             "pretraining",
@@ -163,7 +163,8 @@ def of_compare(config: CompareConfig, costs: CostTable | None = None) -> dict[st
                 cell.config.training.epochs * _recordings(cell.config.dataset.uri, config.cost.recordings)
                 for cell in left
             ),
-            *shared,
+            config.pretrain.model,
+            config.pretrain.training,
             table.rates.pretrain,
             table,
             _measured([cell for cell in made.values() if not cell.untrained]) or config.cost.pretrain_rate,
@@ -171,16 +172,19 @@ def of_compare(config: CompareConfig, costs: CostTable | None = None) -> dict[st
         training(
             "fine-tuning, at most",
             sum(_windows_at_most(config, cell) for cell in open_answers),
-            *shared,
+            config.pretrain.model,
+            config.finetune.training,
             table.rates.finetune,
             table,
             config.cost.finetune_rate,
         ),
     ]
+    facts |= in_worker_hours(works, config.cost, table)
     for work, cells_left in zip(works, (left, open_answers), strict=True):
-        unknown = "how much is not known before it is prepared: give cost.recordings, cost.target_recordings"
-        facts[work.what] = unknown if cells_left else "0 recordings in all epochs"
-    return facts | in_worker_hours([work for work in works if work.samples], config.cost, table)
+        if not work.samples:
+            unknown = "how much is not known before it is prepared: give cost.recordings, cost.target_recordings"
+            facts[work.what] = unknown if cells_left else "0 recordings in all epochs"
+    return facts
 
 
 def of_search(config: SearchConfig, costs: CostTable | None = None) -> dict[str, Any]:
@@ -197,12 +201,13 @@ def of_search(config: SearchConfig, costs: CostTable | None = None) -> dict[str,
     }
     recordings = _recordings(config.pretrain.dataset.uri, config.cost.recordings)
     samples = max(config.trials - ended, 0) * config.pretrain.training.epochs * recordings
-    if not recordings:
-        return facts | {"pretraining, at most": "how much is not known before it is prepared: give cost.recordings"}
     table, shared = costs or load_costs(), config.pretrain
     rates, rate = table.rates.pretrain, config.cost.pretrain_rate
     work = training("pretraining, at most", samples, shared.model, shared.training, rates, table, rate)
-    return facts | in_worker_hours([work], config.cost, table)
+    facts |= in_worker_hours([work], config.cost, table)
+    if not recordings:
+        facts[work.what] = "how much is not known before it is prepared: give cost.recordings"
+    return facts
 
 
 def _space_of(parameter: Parameter) -> str:

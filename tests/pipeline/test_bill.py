@@ -95,6 +95,9 @@ def test_many_runs_are_counted_in_worker_hours() -> None:
     assert in_worker_hours([work], CostConfig(), TABLE)["cost"].startswith(
         "24 USD for 6.0 worker-hours; prices of 2025"
     )
+    unknown = in_worker_hours([pretraining(1, "base")], CostConfig(), TABLE)
+    assert unknown["a worker's machine"] == "gpu on spot, 4.00 USD an hour of a worker"
+    assert "how long is not known" in unknown["pretraining"]
     stated = in_worker_hours([work], CostConfig(worker_hour=10.0, currency="EUR"), TABLE)
     assert stated["cost"] == "60 EUR for 6.0 worker-hours"
 
