@@ -52,8 +52,15 @@ class Workers:
 
 def connect() -> None:
     """Join the cluster that this job was submitted to (or RAY_ADDRESS names), else start Ray on this machine."""
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    for again in (True, True, False):
+        if ray.is_initialized():
+            break
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:  # Ray has no class for it: it gives its own processes half a minute
+            if not again or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
     quiet()
 
 

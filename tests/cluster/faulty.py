@@ -6,6 +6,7 @@ import http.server
 import random
 import socket
 import struct
+import subprocess
 import threading
 import time
 import urllib.request
@@ -32,6 +33,7 @@ class FaultyS3(http.server.ThreadingHTTPServer):
         self.read_only = False  # whatever writes is answered with 403
         self.dice = random.Random(0)
         self.count: Counter[str] = Counter()
+        self.clients: list[subprocess.Popen[str]] = []  # of the test, which are ended with it
 
     @property
     def url(self) -> str:

@@ -35,5 +35,6 @@ def test_it_shrinks_with_the_cluster_and_grows_again(bed: Bed, lake: Path) -> No
     assert [row["after"] for row in begun] == ["start", "failure", "resize"]
     assert summary["restarts"] == 2
     assert summary["lost_steps"] == sum(row["lost_samples"] for row in begun) / 6
-    assert all(row["lost_samples"] <= 2 * 6 for row in begun), "at most what lies between two checkpoints"
+    # Of the checkpoint that was written last, Ray Train may not have heard yet.
+    assert all(row["lost_samples"] <= 2 * 2 * 6 for row in begun), "at most two checkpoint intervals"
     assert "restarts" in said

@@ -12,7 +12,7 @@ from tests.cluster.runs import TRAINING_ROWS, check_whole, pretrain, saved_steps
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 NOTICE_SECONDS = 60
-EPOCHS = 15
+EPOCHS = 8
 
 
 def test_a_notice_is_answered_with_a_checkpoint(bed: Bed, lake: Path) -> None:

@@ -17,7 +17,7 @@ from tests.cluster.faulty import FaultyS3, in_front_of
 from tests.cluster.nodes import ROOT
 from tests.cluster.runs import COMMON, ON_LAKE, check_whole, saved_step, starts
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 WORDS = ("training.workers=1", "training.batch_size=6", "training.epochs=3", "checkpoint.every_steps=4")
 
 
@@ -27,17 +27,21 @@ def store(s3: Path, prepared: Path) -> Iterator[tuple[Path, FaultyS3]]:
     shutil.copytree(prepared, s3 / "lake" / "prepared", dirs_exist_ok=True)
     with in_front_of(os.environ["AWS_ENDPOINT_URL"], "127.0.0.1") as proxy:
         yield s3 / "lake", proxy
+        for job in proxy.clients:
+            job.kill()  # nothing happens to one that has ended; the Ray of one that has not ends with it
 
 
 def start(name: str, proxy: FaultyS3) -> subprocess.Popen[str]:
     """The job on a Ray of its own."""
-    return subprocess.Popen(
+    job = subprocess.Popen(
         [sys.executable, str(ROOT / "jobs/pretrain.py"), f"name={name}", *ON_LAKE, *COMMON, *WORDS],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "RAY_ADDRESS": "local", "AWS_ENDPOINT_URL": proxy.url},
     )
+    proxy.clients.append(job)
+    return job
 
 
 def end(job: subprocess.Popen[str], code: int = 0, seconds: float = 600) -> str:
@@ -47,7 +51,7 @@ def end(job: subprocess.Popen[str], code: int = 0, seconds: float = 600) -> str:
     return err
 
 
-def once(happened: Callable[[], bool], job: subprocess.Popen[str], seconds: float = 300) -> None:
+def once(happened: Callable[[], bool], job: subprocess.Popen[str], seconds: float = 600) -> None:
     """Wait for what the job does."""
     deadline = time.monotonic() + seconds
     while not happened():

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,11 +39,12 @@ KILLS = 3
 Config = PretrainConfig | PrepareConfig
 
 
-def start(script: str, config: Config, folder: Path) -> subprocess.Popen[str]:
-    """The job on a Ray of its own; all of its processes are of one session."""
+@contextmanager
+def started(script: str, config: Config, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The job on a Ray of its own; all of its processes are of one session, and gone afterwards."""
     file = folder / f"{time.monotonic_ns()}.yaml"
     file.write_text(configfile.dump(config))
-    return subprocess.Popen(
+    job = subprocess.Popen(
         [sys.executable, str(ROOT / "jobs" / script), "--config", str(file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -50,6 +52,10 @@ def start(script: str, config: Config, folder: Path) -> subprocess.Popen[str]:
         start_new_session=True,
         env={**os.environ, "RAY_ADDRESS": "local"},
     )
+    try:
+        yield job
+    finally:
+        job.kill()  # nothing happens to one that has ended; the Ray of one that has not ends with it
 
 
 def workers_of(job: subprocess.Popen[str], having: str) -> list[int]:
@@ -79,6 +85,13 @@ def once(job: subprocess.Popen[str], happened: Callable[[], object], what: str, 
         time.sleep(0.05)
 
 
+def ended(job: subprocess.Popen[str]) -> str:
+    """What the job has printed, when it has ended well."""
+    said = job.communicate(timeout=600)[0]
+    assert job.returncode == 0, said
+    return said
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_training_workers(demo_dataset: PreparedDataset, tmp_path: Path, workers: int, console: Console) -> None:
     def config(name: str) -> PretrainConfig:
@@ -103,13 +116,12 @@ def test_training_workers(demo_dataset: PreparedDataset, tmp_path: Path, workers
     pretrain(config("calm"), console)
     dice = random.Random(workers)
     run = tmp_path / "runs/killed"
-    job = start("pretrain.py", config("killed"), tmp_path)
-    for kill in range(KILLS):
-        once(job, lambda kill=kill: len(begun(run)) > kill, "a checkpoint since the last kill")  # type: ignore[misc]
-        time.sleep(dice.uniform(0, 0.5))
-        kill_one(job, "RayTrainWorker", dice)
-    said = job.communicate(timeout=600)[0]
-    assert job.returncode == 0, said
+    with started("pretrain.py", config("killed"), tmp_path) as job:
+        for kill in range(KILLS):
+            once(job, lambda kill=kill: len(begun(run)) > kill, "a checkpoint since the last kill")  # type: ignore[misc]
+            time.sleep(dice.uniform(0, 0.5))
+            kill_one(job, "RayTrainWorker", dice)
+        said = ended(job)
 
     calm, killed = (load_file(tmp_path / f"runs/{name}/encoder/model.safetensors") for name in ("calm", "killed"))
     assert calm.keys() == killed.keys()
@@ -135,18 +147,16 @@ def test_extraction_workers(tmp_path: Path) -> None:
         sources=(source,), unit_recordings=2, shard_recordings=24, features=FeatureConfig(components=10), workers=1
     )
     calm, killed = (config.model_copy(update={"uri": str(tmp_path / name)}) for name in ("calm", "killed"))
-    quiet = start("prepare.py", calm, tmp_path)
-    said = quiet.communicate(timeout=300)[0]
-    assert quiet.returncode == 0, said
+    with started("prepare.py", calm, tmp_path) as job:
+        ended(job)
 
     dice = random.Random(0)
-    job = start("prepare.py", killed, tmp_path)
     units = tmp_path / "killed/work/units"
-    for enough in (3, 12):
-        once(job, lambda enough=enough: units.exists() and len(list(units.iterdir())) >= enough, f"{enough} units")  # type: ignore[misc]
-        kill_one(job, "ExtractUnit", dice)
-    said = job.communicate(timeout=300)[0]
-    assert job.returncode == 0, said
+    with started("prepare.py", killed, tmp_path) as job:
+        for enough in (3, 12):
+            once(job, lambda enough=enough: units.exists() and len(list(units.iterdir())) >= enough, "units")  # type: ignore[misc]
+            kill_one(job, "ExtractUnit", dice)
+        ended(job)
     files = [path.relative_to(calm.uri) for path in Path(calm.uri).rglob("*") if path.is_file()]
     assert len(files) > 5
     for file in files:

@@ -114,6 +114,7 @@ def test_who_seemed_gone_and_comes_back_stops(folder: str, quick: None, console:
     assert json.loads(storage.read_text(f"{folder}/{lease.FILE}"))["id"] == "theirs"
 
 
+@pytest.mark.timeout(600)
 def test_two_jobs_with_one_name_end_with_one_run_and_one_sentence(tmp_path: Path) -> None:
     words = ["name=twin", f"output={tmp_path}/runs", f"dataset.uri={tmp_path}/prepared", "training.epochs=2"]
     words += [f"dataset.sources.0.uri={tmp_path}/recordings", "dataset.sources.0.patients=12"]
@@ -128,7 +129,11 @@ def test_two_jobs_with_one_name_end_with_one_run_and_one_sentence(tmp_path: Path
         )
         for _ in range(2)
     ]
-    told = [job.communicate(timeout=230) for job in jobs]
+    try:
+        told = [job.communicate(timeout=500) for job in jobs]
+    finally:
+        for job in jobs:
+            job.kill()
     codes = [job.returncode for job in jobs]
     assert sorted(codes) == [0, 2], told
     refused = told[codes.index(2)][1].splitlines()[-1]
