@@ -15,8 +15,8 @@ from physioclr.evaluation.fiducials import Matches, pair
 
 Floats = NDArray[np.float64]
 
-# NeuroKit2 0.2.13 keeps no R peak in the first 300 ms (`mindelay` counts from the start of the signal), and its
-# threshold is a moving average over 750 ms: nearer to an end than half of that it is not what it is elsewhere.
+# NeuroKit2's threshold is a moving average over 750 ms: nearer to an end than half of that it is what the engine
+# `neurokit` makes of it, which has the signal go on beyond its ends.
 END_MS = 375.0
 SAME_COMPLEX_MS = 80.0  # two points of one QRS complex, such as R and S, are no farther apart
 
