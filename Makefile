@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow test-real lint format types clean
+.PHONY: demo test test-slow test-cluster test-real lint format types clean
 
 demo: $(READY)
 	$(BIN)/python jobs/pretrain.py
@@ -16,6 +16,10 @@ test: $(READY)
 
 test-slow: $(READY)  ## the tests that take long
 	$(BIN)/pytest -m slow --timeout 600
+
+TESTS ?= tests
+test-cluster: $(READY)  ## jobs on several nodes, made of network namespaces: needs root; TESTS=FILE for some
+	$(BIN)/pytest -m cluster $(TESTS) --timeout 1800
 
 test-real: $(READY)  ## tests on real recordings: PHYSIOCLR_DATA=FOLDER make test-real
 	$(BIN)/pytest -m real
