@@ -70,8 +70,6 @@ def _answers(host: str) -> bool:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared dataset of 120 demo recordings, made by the job on this machine."""
-    if Path("/tmp/bedwork/p/prepared").exists():  # DEV
-        return Path("/tmp/bedwork/p/prepared")  # DEV
     folder = tmp_path_factory.mktemp("prepared")
     words = [f"uri={folder}/prepared", f"sources.0.uri={folder}/recordings", "sources.0.patients=60"]
     words += ["sources.0.recordings_per_patient=2", "features.components=20", "unit_recordings=10", "row_group_rows=8"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,14 @@ def workers_now(run: Path) -> int:
 
 
 def saved_step(run: Path) -> int:
-    """The step of the latest checkpoint that is complete; 0 before the first."""
+    """The step of the latest checkpoint that Ray Train has taken note of; 0 before the first."""
     return max(saved_steps(run), default=0)
 
 
 def saved_steps(run: Path) -> list[int]:
-    """The step of each checkpoint that is there."""
-    return [int(path.parent.name.split("-")[1]) for path in run.glob("checkpoints/step-*/state.pt")]
+    """The step of each checkpoint that Ray Train has taken note of: what a run goes on from is one of them."""
+    noted = run / "checkpoints/checkpoint_manager_snapshot.json"
+    return [int(step) for step in re.findall(r"step-(\d{8})", noted.read_text())] if noted.exists() else []
 
 
 def check_whole(run: Path, batch: int, epochs: int) -> dict[str, Any]:
