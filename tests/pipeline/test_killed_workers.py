@@ -33,7 +33,7 @@ from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.metrics_log import read_metrics
 from physioclr.pipeline.pretrain import pretrain
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 KILLS = 3
 Config = PretrainConfig | PrepareConfig
