@@ -41,7 +41,7 @@ def values(dataset: PreparedDataset, output: Path, **given: Any) -> dict[str, An
 
 def everything_is_free() -> bool:
     """Whether no trial holds CPUs or a placement group any more; waits a little for Ray to say so."""
-    for _ in range(60):
+    for _ in range(240):
         groups = [one for one in ray.util.placement_group_table().values() if one["state"] != "REMOVED"]
         if not groups and ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"]:
             return True
