@@ -34,8 +34,10 @@ from physioclr.pipeline.search_trial import run_trial
 from physioclr.search import METRIC, PROPOSAL, SearchConfig
 
 DRIVER_BYTES = 500e6  # of a trial's own process. It only waits for its workers, which have CPUs of their own
-MAY_DIFFER = ("trials", "parallel", "retries", "placement_timeout_s", "then", "full", "finetune", "cost")
-MAY_DIFFER += ("pretrain.name", "pretrain.output")  # each trial has its own
+MAY_DIFFER = (
+    *("trials", "parallel", "retries", "placement_timeout_s", "then", "full", "finetune", "cost"),
+    *("pretrain.name", "pretrain.output"),  # each trial has its own
+)
 
 
 def search(config: SearchConfig, console: Console) -> dict[str, Any]:
