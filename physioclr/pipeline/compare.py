@@ -96,7 +96,7 @@ def _noise_tasks(answers: Sequence[AnswerCell]) -> list[tuple[str, Callable[[], 
     """A task for each kind of noise on each target's test recordings, where features of them are needed."""
     needed = [cell for each in answers for cell in each.made_of if cell.answer in ("logistic", "boosting")]
     tests = {cell.noise.uri: cell.noise for cell in needed if cell.noise is not None}
-    measure = ray.remote(num_cpus=1, max_retries=3)(measure_under_noise)
+    measure = cluster.task(measure_under_noise)
 
     def task(rows: NoisyTest, levels: list[NoiseConfig]) -> Callable[[], None]:
         return lambda: ray.get(measure.remote(rows, levels))
