@@ -25,7 +25,7 @@ from physioclr.pipeline import cluster, run
 from physioclr.pipeline.board import BEGUN
 from physioclr.pipeline.cli import user_message
 from physioclr.pipeline.fit import CHECKPOINTS
-from physioclr.pipeline.metrics_log import Row
+from physioclr.pipeline.metrics_log import Row, read_metrics
 from physioclr.pipeline.pretrain import pretrain
 from physioclr.pipeline.search_space import trial_config, within
 from physioclr.search import METRIC, PROPOSAL, SearchConfig
@@ -51,6 +51,9 @@ def _train(proposal: dict[str, Any], search: SearchConfig, folder: str, cpus: fl
     whole = search.pruning.by == "population"
     values = within(search.space, proposal["values"])
     begin = _pointed() or proposal["checkpoint"] if whole else None
+    if begin and (last := _row_at(begin))["epoch"] >= search.pretrain.training.epochs:
+        _tell(last, begin)  # of one that is done already: a copy of it has nothing left to train
+        return
     name = proposal["trial"]
     if whole:  # each piece of a member's way is a run: its name says whose and from where
         name = f"{tune.get_context().get_trial_id()}-{_step_of(begin):08d}"
@@ -117,14 +120,24 @@ def _report(config: PretrainConfig, row: Row, whole: bool) -> None:
             f"Epoch {row['epoch']} has no {METRIC}: the loss is {row.get('loss')}; if that is a number, the monitored "
             "recordings lack the labels of pretrain.monitor.probe."
         )
+    _tell(row, storage.join(run.run_uri(config), CHECKPOINTS, f"step-{row['step']:08d}") if whole else None)
+
+
+def _tell(row: Row, checkpoint: str | None) -> None:
+    """Report an epoch's figures, in a population with the checkpoint that others may begin at."""
     figures = {key: value for key, value in row.items() if isinstance(value, int | float)}
-    uri = storage.join(run.run_uri(config), CHECKPOINTS, f"step-{row['step']:08d}")
-    if not whole:
+    if checkpoint is None:
         tune.report(figures)
         return
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / POINTER).write_text(json.dumps({"checkpoint": uri}))
-        tune.report({**figures, "checkpoint": uri}, checkpoint=tune.Checkpoint.from_directory(folder))
+        (Path(folder) / POINTER).write_text(json.dumps({"checkpoint": checkpoint}))
+        tune.report({**figures, "checkpoint": checkpoint}, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+def _row_at(checkpoint: str) -> Row:
+    """The figures of the epoch that ended with a checkpoint, from the log of the run that wrote it."""
+    folder, step = checkpoint.rsplit(f"/{CHECKPOINTS}/", 1)[0], _step_of(checkpoint)
+    return next(row for row in read_metrics(folder) if row["kind"] == "epoch" and row["step"] == step)
 
 
 def _pointed() -> str | None:

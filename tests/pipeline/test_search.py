@@ -176,7 +176,7 @@ def test_in_a_population_the_worst_goes_on_from_the_best(
     )
     search(SearchConfig.model_validate(given), console)
     records = read_records(str(tmp_path / "small"))
-    assert [record.status for record in records] == ["finished"] * 4
+    assert [record.why for record in records] == ["all 4 epochs done"] * 4
     moved = [record for record in records if record.changes]
     assert moved, "someone was replaced"
     runs = [configfile.load(PretrainConfig, str(file)) for file in (tmp_path / "small" / "runs").glob("*/config.yaml")]
