@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import ray.data
 from ray.train import CheckpointConfig, FailureConfig, Result, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.train.v2.api.exceptions import ControllerError
 from rich.console import Console
 
 from physioclr import storage
 from physioclr.config import TrainingConfig
+from physioclr.errors import RunError
 from physioclr.pipeline import board, cluster
 from physioclr.pipeline.feed import RestOfPlan
 from physioclr.pipeline.resume import CHECKPOINTS, Samples, latest_result, latest_samples_seen, rest_of_plan
 
-__all__ = ["CHECKPOINTS", "Samples", "Start", "fit", "latest_samples_seen"]
+__all__ = ["CHECKPOINTS", "Samples", "Start", "fit", "latest_samples_seen", "no_room"]
+START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"  # after which Ray Train gives its placement group back
 RESIZE_SECONDS = 30.0  # how often an elastic run looks whether there is room for more workers
 
 
@@ -50,6 +55,7 @@ def fit(
     if latest_samples_seen(uri) >= samples.plan.samples:  # stopped between its last checkpoint and its end
         return latest_result(uri)
     workers = cluster.place_workers(training, cluster.resources())
+    limit = training.placement_timeout_s
     news = board.start()
     begin = start.samples_seen if start else 0
     trainer = TorchTrainer(
@@ -67,7 +73,9 @@ def fit(
             name=CHECKPOINTS,
             storage_path=storage.filesystem(uri)[1],
             storage_filesystem=storage.arrow_filesystem(uri),
-            failure_config=FailureConfig(max_failures=training.max_failures),
+            failure_config=FailureConfig(
+                max_failures=training.max_failures, controller_failure_limit=-1 if limit is None else 0
+            ),
             checkpoint_config=kept,
             callbacks=[board.Witness(news)],
         ),
@@ -79,5 +87,35 @@ def fit(
     with (
         board.shown(news, samples.plan.samples, what.split()[0], console, listener),
         storage.readable_causes(storage.join(uri, CHECKPOINTS), "Keeping checkpoints in"),
+        _giving_up_after(limit),
     ):
-        return trainer.fit()
+        try:
+            return trainer.fit()
+        except ControllerError as error:
+            if type(error.controller_failure).__name__ != "WorkerGroupStartupTimeoutError":
+                raise
+            raise no_room(training, workers.cpus) from error
+
+
+@contextmanager
+def _giving_up_after(limit: float | None) -> Iterator[None]:
+    """Let Ray Train give up placing workers after so many seconds; it takes that from the environment only."""
+    before = os.environ.get(START_TIMEOUT)
+    if limit is not None:
+        os.environ[START_TIMEOUT] = str(limit)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[START_TIMEOUT] = before
+        elif limit is not None:
+            del os.environ[START_TIMEOUT]
+
+
+def no_room(training: TrainingConfig, cpus: float) -> RunError:
+    """What to say of workers that were not placed in time."""
+    return RunError(
+        f"No place for {training.fewest} training workers of {cpus:g} CPUs was found in "
+        f"{training.placement_timeout_s:.0f} s; lower parallel or training.workers, add machines, or raise "
+        "placement_timeout_s."
+    )

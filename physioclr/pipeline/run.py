@@ -24,6 +24,7 @@ MACHINE_KEYS = (
     "training.workers",
     "training.cpus_per_worker",
     "training.max_failures",
+    "training.placement_timeout_s",
     "training.log_every_steps",
     "dataset.workers",
     "dataset.unit_recordings",

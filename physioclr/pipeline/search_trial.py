@@ -19,12 +19,12 @@ from ray import tune
 from rich.console import Console
 
 from physioclr import storage
-from physioclr.config import PretrainConfig
+from physioclr.config import PretrainConfig, TrainingConfig
 from physioclr.errors import RunError
 from physioclr.pipeline import cluster, run
 from physioclr.pipeline.board import BEGUN
 from physioclr.pipeline.cli import user_message
-from physioclr.pipeline.fit import CHECKPOINTS
+from physioclr.pipeline.fit import CHECKPOINTS, no_room
 from physioclr.pipeline.metrics_log import Row, read_metrics
 from physioclr.pipeline.pretrain import pretrain
 from physioclr.pipeline.search_space import trial_config, within
@@ -59,7 +59,8 @@ def _train(proposal: dict[str, Any], search: SearchConfig, folder: str, cpus: fl
         name = f"{tune.get_context().get_trial_id()}-{_step_of(begin):08d}"
     config = trial_config(search, name, values, folder)
     changes: dict[str, Any] = {"start": begin}
-    changes["training"] = config.training.model_copy(update={"cpus_per_worker": cpus})
+    machines = {"cpus_per_worker": cpus, "placement_timeout_s": search.placement_timeout_s}
+    changes["training"] = config.training.model_copy(update=machines)
     if whole:  # others begin at them
         changes["checkpoint"] = config.checkpoint.model_copy(update={"keep": config.training.epochs})
     config = config.model_copy(update=changes)
@@ -72,7 +73,7 @@ def _train(proposal: dict[str, Any], search: SearchConfig, folder: str, cpus: fl
             row = rows.get(timeout=POLL_SECONDS)
         except queue.Empty:
             if not begun:
-                _refuse_to_wait(work, search, config, cpus)
+                _refuse_to_wait(work, config.training)
             continue
         begun = begun or row["kind"] == BEGUN
         if row["kind"] != BEGUN and row["epoch"] > reported:
@@ -101,16 +102,12 @@ class _Work(threading.Thread):
             storage.write_text(storage.join(run.run_uri(self._config), "log.txt"), said.getvalue())
 
 
-def _refuse_to_wait(work: _Work, search: SearchConfig, config: PretrainConfig, cpus: float) -> None:
-    """Raise `RunError` when the trial's workers have not started after so long: nothing will ever place them."""
-    waited = time.monotonic() - work.since
-    if waited < search.placement_timeout_s:
-        return
-    training = config.training
-    raise RunError(
-        f"No place for {training.fewest} training workers of {cpus:g} CPUs was found in {waited:.0f} s; lower "
-        "parallel or training.workers, add machines, or raise placement_timeout_s."
-    )
+def _refuse_to_wait(work: _Work, training: TrainingConfig) -> None:
+    """Raise `RunError` when an elastic trial's workers have not started after so long. Ray Train waits for these
+    without end and without a placement group; the others it refuses itself."""
+    limit, cpus = training.placement_timeout_s, training.cpus_per_worker
+    if training.fewest < training.most and limit and cpus and time.monotonic() - work.since > limit:
+        raise no_room(training, cpus)
 
 
 def _report(config: PretrainConfig, row: Row, whole: bool) -> None:
