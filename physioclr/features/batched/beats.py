@@ -5,7 +5,7 @@ Shapes: n segments, B beats of all segments, t coarse samples.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from physioclr.features.grouped import Grouped
 _REACH = round(0.160 * RATE)  # two beats are farther apart than this: up to 370 a minute
 _LOWEST = 0.4  # of a typical beat's height
 _PLATEAU = 13  # the envelope is level over a narrow complex: averaged once more, it is highest in the middle
-_EDGE = 3  # coarse samples: a complex cut by the segment's end is no beat
+_EDGE = 3  # coarse samples: a complex whose middle is so near to the segment's end is cut by it
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +33,19 @@ class Beats:
     is_last: NDArray[np.bool_]
 
 
-def find_beats(found: Coarse) -> Beats:
-    """Local maxima of the joint envelope that are at least 0.4 of what is typical for the segment."""
+def find_beats(found: Coarse) -> tuple[Beats, Beats]:
+    """Local maxima of the joint envelope that are at least 0.4 of what is typical for the segment.
+
+    The whole ones, and those that the segment's ends cut, which have no waves to compare with the others'. Of these the
+    neighbours are all beats, of the whole ones the whole ones.
+    """
     envelope = average(found.envelope, _PLATEAU)
     peaks = local_maxima(envelope, _REACH) & (envelope > _LOWEST * typical_maximum(envelope)[:, None])
-    peaks[:, :_EDGE] = peaks[:, envelope.shape[1] - _EDGE :] = False
     segment, at = (index.astype(np.int64) for index in np.nonzero(peaks))
-    return _with_neighbours(segment, at, len(envelope))
+    is_cut = (at < _EDGE) | (at >= envelope.shape[1] - _EDGE)
+    every = _with_neighbours(segment, at, len(envelope))
+    cut = Beats(*(getattr(every, field.name)[is_cut] for field in fields(Beats)))
+    return _with_neighbours(segment[~is_cut], at[~is_cut], len(envelope)), cut
 
 
 def _with_neighbours(segment: Ints, at: Ints, segments: int) -> Beats:

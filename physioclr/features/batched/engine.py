@@ -18,7 +18,7 @@ from physioclr.ecg.record import FS
 from physioclr.ecg.resample import resample, resampling_ratio
 from physioclr.features.batched.beats import find_beats
 from physioclr.features.batched.coarse import coarse
-from physioclr.features.batched.fine import measure_waves
+from physioclr.features.batched.fine import measure_waves, r_peaks_of_cut
 from physioclr.features.batched.joint import find_waves
 from physioclr.features.batched.quality import is_unusable, lead_quality, segment_quality
 from physioclr.features.batched.windows import Floats
@@ -63,15 +63,21 @@ class BatchedEngine:
         chosen = choose_lead(segments, lead, found)
         there = (np.abs(chosen).max(axis=1) < LARGEST) & (chosen != chosen[:, :1]).any(axis=1)
         signal = clean(np.where(there[:, None], chosen, 0.0), fs)
-        beats = find_beats(found)
+        beats, ends = find_beats(found)
         waves = find_waves(found, beats)
         leads = lead_quality(found, beats)
-        r_peaks, points = measure_waves(_at_500_hz(signal, fs).astype(np.float32), beats, waves)
-        kept = there[beats.segment]
+        measured = _at_500_hz(signal, fs).astype(np.float32)
+        r_peaks, points = measure_waves(measured, beats, waves)
+        end_peaks, is_peak = r_peaks_of_cut(measured, ends)
+        segment = np.concatenate([beats.segment, ends.segment[is_peak]])
+        r_peaks = np.concatenate([r_peaks, end_peaks[is_peak]])
+        order = np.lexsort((r_peaks, segment))
+        order = order[there[segment[order]]]
+        none = np.full(int(is_peak.sum()), np.nan)
         delineation = Delineation.from_points(
-            beats.segment[kept],
-            _at_rate(r_peaks, fs, segments.shape[2]).astype(np.int64)[kept],
-            {name: _at_rate(point, fs, segments.shape[2])[kept] for name, point in points.items()},
+            segment[order],
+            _at_rate(r_peaks[order], fs, segments.shape[2]).astype(np.int64),
+            {name: _at_rate(np.append(at, none)[order], fs, segments.shape[2]) for name, at in points.items()},
             len(segments),
         )
         return Found(signal, delineation.without(is_unusable(leads)), segment_quality(leads))

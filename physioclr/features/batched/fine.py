@@ -67,16 +67,30 @@ def measure_waves(signal_nT: Singles, beats: Beats, waves: Waves) -> tuple[Ints,
     return _r_peaks(signal_nT, beats, onset - _WIDEN, offset + _WIDEN), found
 
 
+def r_peaks_of_cut(signal_nT: Singles, cut_beats: Beats) -> tuple[Ints, NDArray[np.bool_]]:
+    """R peaks int64 [B] of complexes that the segment's ends cut, and whether they are peaks, bool [B]: the first and
+    the last sample are flanks, whose peaks lie outside."""
+    onset, offset = _own_qrs_bounds(signal_nT, cut_beats)
+    size = signal_nT.shape[1]
+    at = _r_peaks(signal_nT, cut_beats, np.clip(onset, 0, size - 1), np.clip(offset, 0, size - 1))
+    return at, (at > 0) & (at < size - 1)
+
+
 def _qrs_bounds(signal: Singles, beats: Beats, waves: Waves) -> tuple[Ints, Ints]:
     """Half way between the corners of this signal's activity and those of all leads'."""
+    onset, offset = _own_qrs_bounds(signal, beats)
+    last = signal.shape[1] - 1
+    return _mixed(onset, waves.qrs_onset, last), _mixed(offset, waves.qrs_offset, last)
+
+
+def _own_qrs_bounds(signal: Singles, beats: Beats) -> tuple[Ints, Ints]:
     slope = np.zeros_like(signal)
     smooth = average(signal, _QRS_SMOOTH)
     np.subtract(smooth[:, 2:], smooth[:, :-2], out=slope[:, 1:-1])
     start = beats.at * STEP + _MIDDLE - _BEFORE
     activity = np.sqrt(np.abs(cut(slope, beats.segment, start, _BEFORE + _AFTER)))
     onset, offset = windows.corners(activity, _BEFORE)
-    last = signal.shape[1] - 1
-    return _mixed(start + onset, waves.qrs_onset, last), _mixed(start + offset, waves.qrs_offset, last)
+    return start + onset, start + offset
 
 
 def _mixed(own: Ints, joint: Ints, last: int) -> Ints:

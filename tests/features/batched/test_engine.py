@@ -52,6 +52,26 @@ def test_every_beat_is_found_at_its_place(
         assert seen.features[0, INDEX["rr_median"]] == pytest.approx(60_000 / rate, abs=1000 / fs + 1)
 
 
+@pytest.mark.parametrize("off_ms", [-40, -20, 8, 16, 24, 32, 48, 80])
+@pytest.mark.parametrize("at_the_start", [True, False])
+def test_a_beat_that_an_end_cuts_is_one_if_its_r_peak_is_inside(
+    heart: Callable, engine: Callable, off_ms: int, at_the_start: bool
+) -> None:
+    """And its complex, without a middle to compare with the others', has no bounds."""
+    made = heart(rate=75, seconds=10.0, first=0.5)
+    r = made.r[5] if at_the_start else made.r[6]
+    cut = round(500 * r) + (-1 if at_the_start else 1) * off_ms // 2
+    part = made.signal[:, cut : cut + 2500] if at_the_start else made.signal[:, cut - 2500 : cut]
+    d = engine(part[None]).delineation
+    true = np.round(500 * made.r).astype(int) - (cut if at_the_start else cut - 2500)
+    true = true[(true >= 0) & (true < 2500)]
+    assert len(d.r_peaks) == len(true)
+    assert np.abs(d.r_peaks - true).max() <= 4
+    if 0 < off_ms < 24:
+        assert np.isnan(d.qrs_onset[0 if at_the_start else -1])
+        assert not np.isnan(d.qrs_onset[1:-1]).any()
+
+
 @pytest.mark.parametrize("fs", RATES)
 @pytest.mark.parametrize("rate", [30, 50, 75, 100])
 def test_every_wave_is_found_at_its_place(heart: Callable, engine: Callable, rate: int, fs: int) -> None:

@@ -130,7 +130,7 @@ def test_sharpness(seed: int, places: list[list[int]], spikes: bool) -> None:
 def share_with_p(signal: np.ndarray) -> float:
     """Of the beats of one segment [L, T], those with a P wave."""
     found = coarse(signal[None].astype(np.float32))
-    return float((find_waves(found, find_beats(found)).p_peak >= 0).mean())
+    return float((find_waves(found, find_beats(found)[0]).p_peak >= 0).mean())
 
 
 def irregular(rng: np.random.Generator, spread: float) -> np.ndarray:

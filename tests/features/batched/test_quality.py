@@ -14,7 +14,7 @@ from physioclr.features.batched.coarse import Coarse, coarse
 
 def leads_of(segments: np.ndarray) -> np.ndarray:
     found = coarse(segments)
-    return quality.lead_quality(found, find_beats(found))
+    return quality.lead_quality(found, find_beats(found)[0])
 
 
 @st.composite

@@ -132,3 +132,28 @@ def test_p_waves_are_reported_in_one_recording_of_ludb_at_most_in_which_none_is_
     delineation = engine(np.stack([read(header.with_suffix("")) for header in without]), lead="II").delineation
     shares = [np.mean(~np.isnan(delineation.of(i).p_peak)) for i in range(len(without))]
     assert sum(share > 0.5 for share in shares) <= 1
+
+
+def test_a_half_has_the_beats_that_the_whole_recording_has_up_to_its_end(engine: Callable) -> None:
+    """Near the cut between the halves, where the whole recording has no end: R peaks within 20 ms are the same."""
+    folder = archive("ptb-xl")
+    reach, same = 188, 10  # samples
+    there = missed = extra = 0
+    for header in sorted(folder.rglob("*.hea"))[:300]:
+        whole = read(header.with_suffix(""))[:, :5000]
+        if whole.shape[1] < 5000:
+            continue
+        beats = engine(whole[None], 500, "pca").delineation
+        halves = engine(np.stack([whole[:, :2500], whole[:, 2500:]]), 500, "pca").delineation
+        if {*beats.status, *halves.status} - {"ok", "few_beats"}:
+            continue
+        known = beats.r_peaks[np.abs(beats.r_peaks - 2500) < reach]
+        found = halves.r_peaks + 2500 * halves.segment
+        found = found[np.abs(found - 2500) < reach]
+        apart = np.abs(known[:, None] - found[None])
+        there += len(known)
+        missed += int((apart.min(axis=1, initial=5000) > same).sum())
+        extra += int((apart.min(axis=0, initial=5000) > same).sum())
+    assert there > 200
+    assert missed <= 0.04 * there
+    assert extra <= 0.04 * there
