@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from physioclr.report.figure import BLUE, GREEN, INK, MUTED, VERMILLION, look, new_figure, picture, plain
 from physioclr.report.page import Section, Table, render_page
@@ -102,6 +102,9 @@ def _scatter(axes: Axes, trials: Sequence[SearchTrial], values: Sequence[Any], l
     shown = list(values) if numbers else [plain(value) for value in values]
     if logarithmic and numbers:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))  # a range may lie within one decade
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     for trial, value in zip(trials, shown, strict=True):
         axes.plot(value, trial.score, "o", color=COLOURS[trial.status], markersize=4, alpha=0.8)
         if trial.name == best:
