@@ -188,7 +188,7 @@ class TrainingConfig(Section):
     seed: int = 0
     log_every_steps: Positive = 10
     max_failures: Annotated[int, Field(ge=-1)] = 3  # restarts of the worker group; -1 is without end
-    # Workers that found no room for so long end the run, with a sentence; without it, it waits for machines.
+    # Workers, of a fixed number, that found no room for so long end the run with a sentence; without it, it waits.
     placement_timeout_s: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
