@@ -79,6 +79,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True)
     format: int
     config: dict[str, Any]
+    patient_key: str | None = None  # name of the key that pseudonyms were made with; says nothing about the key
     found: int
     kept: int
     rejected: int
