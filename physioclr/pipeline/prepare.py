@@ -68,6 +68,8 @@ def _make(config: PrepareConfig, console: Console) -> PreparedDataset:
     uri = config.uri
     if storage.exists(storage.join(uri, "manifest.json")):  # made by another process, which was waited for
         return prepare(config, console)
+    if not storage.exists(_index_uri(config)):
+        _key_of(config)  # one that is missing is said at once, before Ray is started
     cluster.connect()
     plan = plan_recordings(config, console)
     patient_key = json.loads(storage.read_text(_index_uri(config))).get("patient_key")

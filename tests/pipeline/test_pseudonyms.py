@@ -12,13 +12,14 @@ import pytest
 from rich.console import Console
 
 from physioclr.config import PrepareConfig, SourceConfig
-from physioclr.errors import DatasetError
+from physioclr.errors import DatasetError, SourceError
 from physioclr.pipeline.dataset import FORMAT, Manifest
 from physioclr.pipeline.extract import ReadUnit
 from physioclr.pipeline.layout import split_of
 from physioclr.pipeline.prepare import plan_recordings, prepare, units_to_do
 from physioclr.sources.demo import DemoSource
 from physioclr.sources.pseudonyms import VARIABLE, PatientKey
+from tests.secrets import files_with
 
 KEY, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
 ID = "4711-0815"
@@ -39,16 +40,6 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PrepareConfig:
 
 def source(folder: Path, name: str) -> SourceConfig:
     return SourceConfig(kind="wfdb", uri=str(folder / "archive"), labels_csv=str(folder / "labels.csv"), name=name)
-
-
-def files_with(folder: Path, *secrets: str) -> list[str]:
-    """Files below `folder` in which one of `secrets` stands, Parquet and all else read as text."""
-    found = []
-    for path in filter(Path.is_file, folder.rglob("*")):
-        text = path.read_bytes().decode("latin-1")
-        text += str(pq.read_table(path).to_pylist()) if path.suffix == ".parquet" else ""
-        found += [path.name for secret in secrets if secret in text]
-    return found
 
 
 def test_neither_plan_nor_rows_have_ids_or_key(config: PrepareConfig, console: Console) -> None:
@@ -132,6 +123,15 @@ def test_a_patient_of_two_sources_is_in_one_split(config: PrepareConfig, tmp_pat
     assert sum(table.num_rows for table in tables) == 6
     places = [set(table["patient_id"].to_pylist()) for table in tables]
     assert sum(map(len, places)) == 2, "no patient is in two shards"
+
+
+def test_a_missing_key_is_said_before_ray_is_started(
+    config: PrepareConfig, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr("physioclr.pipeline.cluster.connect", lambda: pytest.fail("Ray was started"))
+    with pytest.raises(SourceError, match="there is no key for that"):
+        prepare(config, console)
 
 
 def test_processes_that_ray_starts_do_not_get_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
