@@ -29,6 +29,7 @@ from tests.secrets import files_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
+PATIENCE = {"RAY_raylet_start_wait_time_s": "150"}  # Ray gives its processes half a minute, a busy machine may not
 TOKEN, WRONG = "0123456789abcdef" * 4, "fedcba9876543210" * 4
 AWS_SECRET, PATIENT_KEY, PATIENT = "planted/AWS+secret/K7MDENGbPxRfi", "planted-patient-key-" + "5" * 32, "4711-0815"
 ASK = "import ray; ray.init('{}', logging_level='ERROR', log_to_driver=False); print('nodes', len(ray.nodes()))"
@@ -69,14 +70,14 @@ def head() -> Iterator[Head]:
         secrets = {"AWS_ACCESS_KEY_ID": "AKIAPLANTED", "AWS_SECRET_ACCESS_KEY": AWS_SECRET, VARIABLE: PATIENT_KEY}
         ray = subprocess.Popen(
             ["ray", "start", "--head", *words],
-            env=environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN, **secrets),
+            env=environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN, **PATIENCE, **secrets),
             stdout=(Path(name) / "said").open("wb"),
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         one = Head(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", Path(name))
         try:
-            wait_until(lambda: ray.poll() is not None or answers(one), 180, "the job server")
+            wait_until(lambda: ray.poll() is not None or answers(one), 300, "the job server")
             assert ray.poll() is None, (Path(name) / "said").read_text()
             yield one
         finally:
