@@ -29,7 +29,6 @@ from tests.secrets import files_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
-PATIENCE = {"RAY_raylet_start_wait_time_s": "150"}  # Ray gives its processes half a minute, a busy machine may not
 TOKEN, WRONG = "0123456789abcdef" * 4, "fedcba9876543210" * 4
 AWS_SECRET, PATIENT_KEY, PATIENT = "planted/AWS+secret/K7MDENGbPxRfi", "planted-patient-key-" + "5" * 32, "4711-0815"
 ASK = "import ray; ray.init('{}', logging_level='ERROR', log_to_driver=False); print('nodes', len(ray.nodes()))"
@@ -68,25 +67,32 @@ def head() -> Iterator[Head]:
         words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--port={port}", "--num-cpus=2"]
         words += ["--node-ip-address=127.0.0.1", f"--temp-dir={name}", "--object-store-memory=200000000", "--block"]
         secrets = {"AWS_ACCESS_KEY_ID": "AKIAPLANTED", "AWS_SECRET_ACCESS_KEY": AWS_SECRET, VARIABLE: PATIENT_KEY}
-        ray = subprocess.Popen(
-            ["ray", "start", "--head", *words],
-            env=environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN, **PATIENCE, **secrets),
-            stdout=(Path(name) / "said").open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
         one = Head(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", Path(name))
         try:
-            wait_until(lambda: ray.poll() is not None or answers(one), 300, "the job server")
-            assert ray.poll() is None, (Path(name) / "said").read_text()
+            start(one, words, environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN, **secrets))
             yield one
         finally:
-            ray.send_signal(signal.SIGTERM)
-            try:
-                ray.wait(60)
-            finally:
-                for left in children_in(name):
-                    os.kill(left, signal.SIGKILL)
+            kill(one)
+
+
+def start(head: Head, words: list[str], environment: dict[str, str]) -> None:
+    """Start it, again if need be: Ray gives its own processes half a minute, which a busy machine may not."""
+    said = head.folder / "said"
+    for again in (True, True, False):
+        command = ["ray", "start", "--head", *words]
+        with said.open("wb") as output:
+            ray = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+        wait_until(lambda ray=ray: ray.poll() is not None or answers(head), 300, "the job server")  # type: ignore[misc]
+        if ray.poll() is None:
+            return
+        assert again, said.read_text()
+        kill(head)
+
+
+def kill(head: Head) -> None:
+    """End the processes of this cluster and no others."""
+    for one in children_in(str(head.folder)):
+        os.kill(one, signal.SIGKILL)
 
 
 def answers(head: Head) -> bool:
