@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow test-cluster test-real lint format types lock clean
+.PHONY: demo test test-slow test-cluster test-real lint format types audit lock clean
 
 demo: $(READY)
 	$(BIN)/python jobs/pretrain.py
@@ -34,6 +34,9 @@ format: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+
+audit: $(READY)  ## the image's versions against published weaknesses; says so when it has to be skipped
+	.ci/audit
 
 lock:  ## the versions of the image; needs uv
 	uv pip compile pyproject.toml --extra cluster --python-version 3.11 --python-platform x86_64-manylinux_2_28 \

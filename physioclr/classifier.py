@@ -90,9 +90,9 @@ def load_classifier(uri: str, device: str | torch.device | None = None) -> Class
         if facts["format"] != FORMAT:
             raise EncoderError(f"{uri} was exported by another version of this software; export it again.")
         head = load_safetensors(storage.read_bytes(storage.join(uri, "head.safetensors")))
-        weight, bias, classes = head["weight"], head["bias"], tuple(facts["classes"])
+        weight, bias, classes, task = head["weight"], head["bias"], tuple(facts["classes"]), str(facts["task"])
         if weight.shape != (len(classes), encoder.width) or bias.shape != (len(classes),):
             raise ValueError("the head does not fit its encoder and classes")
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise EncoderError(f"{uri} is not an exported classifier (see {names_uri}); export it again.") from error
-    return Classifier(encoder, weight.to(encoder.device), bias.to(encoder.device), classes, facts["task"])
+    return Classifier(encoder, weight.to(encoder.device), bias.to(encoder.device), classes, task)

@@ -30,6 +30,9 @@ class SourceConfig(Section):
     name: str | None = None  # what the recordings' `dataset` column says; without it, the kind
     labels_csv: str | None = None  # wfdb: a CSV of record, patient_id, labels, age, sex (docs/getting-started.md)
     anonymous: bool | None = None  # S3 without credentials; without it, true for s3://physionet-open only
+    # Patient ids become a hash with the key in PHYSIOCLR_PATIENT_KEY; without it, true for wfdb with labels_csv only:
+    # ids of published databases are pseudonyms, and those of one's own archive may not be.
+    pseudonymise: bool | None = None
     limit: Positive | None = None  # take the first so many recordings of the index
     patients: Positive = 90  # demo: how many patients to make
     recordings_per_patient: Positive = 3  # demo: how many recordings of each
@@ -39,6 +42,12 @@ class SourceConfig(Section):
     def dataset(self) -> str:
         """Name that the recordings of this source carry."""
         return self.name or self.kind
+
+    @property
+    def pseudonymised(self) -> bool:
+        """Whether patient ids are replaced (`physioclr.sources.pseudonyms`)."""
+        own = self.kind == "wfdb" and self.labels_csv is not None
+        return own if self.pseudonymise is None else self.pseudonymise
 
 
 class SplitConfig(Section):

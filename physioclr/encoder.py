@@ -136,10 +136,10 @@ def load_encoder(uri: str, device: str | torch.device | None = None) -> Encoder:
         facts = json.loads(storage.read_text(facts_uri))
         if facts["format"] != FORMAT or facts["preprocessing"] != PREPROCESSING:
             raise EncoderError(f"{uri} was exported by another version of this software; export it again.")
-        model = ModelConfig.model_validate(facts["model"])
+        model, trained_on = ModelConfig.model_validate(facts["model"]), dict(facts["trained_on"])
         network = Network(model)
         network.load_state_dict(load_safetensors(storage.read_bytes(storage.join(uri, "model.safetensors"))))
     except (ValueError, KeyError, TypeError, ValidationError, SafetensorError, RuntimeError) as error:
         raise EncoderError(f"{uri} is not an exported encoder (see {facts_uri}); export it again.") from error
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return Encoder(network, model, facts["trained_on"], place)
+    return Encoder(network, model, trained_on, place)

@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fsspec.implementations.local import LocalFileSystem
 
 from physioclr.errors import StorageError, UserError, causes
+from physioclr.uris import checked
 
 PUBLIC_BUCKETS = ("s3://physionet-open",)  # read without credentials unless the source says otherwise
 S3_CLIENT = {
@@ -36,8 +37,9 @@ def filesystem(uri: str, anonymous: bool | None = None) -> tuple[fsspec.Abstract
     """The file system that holds `uri`, and the path of `uri` on it.
 
     `anonymous` reads S3 without credentials; left at None that is done for PhysioNet's public bucket only.
-    Raises `StorageError` for a scheme that nothing installed can open.
+    Raises `StorageError` for a scheme that nothing installed can open, and for URIs that `physioclr.uris` refuses.
     """
+    checked(uri)
     options: dict[str, Any] = {}
     if uri.startswith(("s3://", "s3a://")):
         public = uri.startswith(PUBLIC_BUCKETS) if anonymous is None else anonymous
@@ -50,7 +52,11 @@ def filesystem(uri: str, anonymous: bool | None = None) -> tuple[fsspec.Abstract
 
 
 def absolute(uri: str, base: Path | None = None) -> str:
-    """`uri` as every process sees it: a relative local path is taken from `base`, by default the current folder."""
+    """`uri` as every process sees it: a relative local path is taken from `base`, by default the current folder.
+
+    Raises `StorageError` as `filesystem` does, so that a configuration is refused before it is printed.
+    """
+    checked(uri)
     return uri if "://" in uri else str(((base or Path.cwd()) / Path(uri).expanduser()).absolute())
 
 

@@ -138,7 +138,9 @@ def test_wfdb_files_written_as_shown_can_be_read(tmp_path: Path) -> None:
     lines = [line for line in labels.splitlines() if line.startswith(("record,", "0001,"))]
     (tmp_path / "labels.csv").write_text("\n".join(lines))
     source = open_source(
-        SourceConfig(kind="wfdb", uri=str(tmp_path), name="own", labels_csv=str(tmp_path / "labels.csv"))
+        SourceConfig(
+            kind="wfdb", uri=str(tmp_path), name="own", labels_csv=str(tmp_path / "labels.csv"), pseudonymise=False
+        )
     )
     (ref,) = source.list()
     assert (ref.record_id, ref.patient_id, ref.labels, ref.sex) == ("own/0001", "own/p17", ("426783006",), "female")

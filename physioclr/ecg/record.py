@@ -35,7 +35,8 @@ class RecordingRef:
 
     `uri` is the header's URI without `.hea`. `labels` are SNOMED CT codes, `statements` the source's own labels
     (PTB-XL: SCP statements). Sources that keep labels in the header leave both empty: reading fills them in.
-    `patient_id` is unique across datasets (`<dataset>/<id>`); where a source knows no patients it is the record's own.
+    `patient_id` is unique across datasets: `<dataset>/<id>`, the record's own where a source knows no patients, or a
+    pseudonym, `key-.../...` (`physioclr.sources.pseudonyms`).
     """
 
     record_id: str

@@ -21,6 +21,7 @@ from scipy.fft import rfft
 from physioclr.ecg.leads import LEADS
 from physioclr.ecg.record import WINDOW_SAMPLES, WINDOW_SECONDS
 from physioclr.errors import UserError
+from physioclr.sources.pseudonyms import key_name
 
 Fingerprints = NDArray[np.uint8]  # [n, 32]
 LEADS_USED = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")  # the other four follow from I and II
@@ -54,7 +55,9 @@ class Overlap:
     """Rows of the test set, ascending, that pretraining knows: their record, their patient, their signal.
 
     `patients` includes the rows of a patient one of whose rows was found by its signal. `twins` holds for each row of
-    `contents` the most alike pretraining row. `contents_checked` is False where one set has no fingerprints.
+    `contents` the most alike pretraining row. `contents_checked` is False where one set has no fingerprints, and
+    `patients_checked` where patients of the two are called otherwise: by pseudonyms of two keys, or of one dataset
+    with and without. Records and signals find them nevertheless.
     """
 
     test_rows: int
@@ -63,6 +66,7 @@ class Overlap:
     contents: NDArray[np.int64]
     twins: NDArray[np.int64]
     contents_checked: bool
+    patients_checked: bool = True
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -78,6 +82,7 @@ class Overlap:
             "by_patient": len(self.patients),
             "by_content": len(self.contents),
             "contents_checked": self.contents_checked,
+            "patients_checked": self.patients_checked,
         }
 
 
@@ -106,10 +111,11 @@ def fingerprints(signal: NDArray[np.generic]) -> Fingerprints:
 
 
 def find_overlap(pretraining: Identities, test: Identities) -> Overlap:
-    """Rows of `test` that are in `pretraining`. A patient is one of the same dataset, as ids of others mean others."""
+    """Rows of `test` that are in `pretraining`. A patient is one of the same dataset, as ids of others mean others;
+    pseudonyms mean the same patient wherever they are."""
     seen_records = set(zip(pretraining.datasets, pretraining.record_ids, strict=True))
-    seen_patients = set(zip(pretraining.datasets, pretraining.patient_ids, strict=True))
-    patients = list(zip(test.datasets, test.patient_ids, strict=True))
+    patients = _people(test)
+    seen_patients = set(_people(pretraining))
     contents = twins = np.empty(0, dtype=np.int64)
     checked = pretraining.fingerprints is not None and test.fingerprints is not None
     if pretraining.fingerprints is not None and test.fingerprints is not None:
@@ -122,6 +128,27 @@ def find_overlap(pretraining: Identities, test: Identities) -> Overlap:
         contents,
         twins,
         checked,
+        _named_alike(_names(pretraining), _names(test)),
+    )
+
+
+def _people(identities: Identities) -> list[tuple[str, str]]:
+    """Who each row is of: dataset and patient id, or for a pseudonym its key's name and itself."""
+    pairs = zip(identities.datasets, identities.patient_ids, strict=True)
+    return [(key_name(patient) or dataset, patient) for dataset, patient in pairs]
+
+
+def _names(identities: Identities) -> set[tuple[str, str | None]]:
+    """Each dataset with the key, or None, that its patients are called by."""
+    return set(zip(identities.datasets, map(key_name, identities.patient_ids), strict=True))
+
+
+def _named_alike(pretraining: set[tuple[str, str | None]], test: set[tuple[str, str | None]]) -> bool:
+    """Whether a patient of both sets would be called the same in both."""
+    seen_keys, keys = ({key for _, key in names if key} for names in (pretraining, test))
+    seen_datasets = {dataset for dataset, _ in pretraining}
+    return not (seen_keys and keys - seen_keys) and all(
+        pair in pretraining for pair in test if pair[0] in seen_datasets
     )
 
 

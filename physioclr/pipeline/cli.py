@@ -19,6 +19,7 @@ from physioclr import configfile
 from physioclr.costs import CostTable, load_costs
 from physioclr.errors import RejectedRecording, UserError, causes
 from physioclr.pipeline.run import with_absolute_uris
+from physioclr.uris import redacted
 
 Config = TypeVar("Config", bound=BaseModel)
 Facts = dict[str, Any]
@@ -106,7 +107,7 @@ def user_message(error: BaseException) -> str | None:
     """The sentence of a `UserError` that is `error` or lies behind it, as Ray wraps what its workers raise."""
     for one in causes(error):
         if isinstance(one, UserError) and not isinstance(one, RejectedRecording):
-            return " ".join(str(one.args[0] if one.args else one).split())
+            return redacted(" ".join(str(one.args[0] if one.args else one).split()))
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from rich.console import Console
 
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
+from physioclr.sources.pseudonyms import VARIABLE
 
 # Labels of machines, given by the files in cluster/. Machines without them are for everything.
 ROLE = "physioclr/role"  # head, data or train
@@ -56,12 +58,24 @@ def connect() -> None:
         if ray.is_initialized():
             break
         try:
-            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+            with _key_held_back():
+                ray.init(log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # Ray has no class for it: it gives its own processes half a minute
             if not again or "timed out during startup" not in str(error):
                 raise
             ray.shutdown()
     quiet()
+
+
+@contextmanager
+def _key_held_back() -> Iterator[None]:
+    """Processes that Ray starts have no use for the key of patients, and would have it in their environment."""
+    key = os.environ.pop(VARIABLE, None)
+    try:
+        yield
+    finally:
+        if key is not None:
+            os.environ[VARIABLE] = key
 
 
 def quiet() -> None:

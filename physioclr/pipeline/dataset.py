@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from physioclr import storage
 from physioclr.errors import DatasetError
@@ -66,7 +66,7 @@ class ShardEntry(BaseModel):
     """One Parquet file of the dataset and the number of rows in each of its row groups."""
 
     model_config = ConfigDict(frozen=True)
-    name: str
+    name: Annotated[str, Field(pattern=r"^\w[\w-]*$")]  # no separators: it is a file in `shards/` and nowhere else
     split: str
     rows: int
     row_groups: tuple[int, ...]
@@ -79,6 +79,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True)
     format: int
     config: dict[str, Any]
+    patient_key: str | None = None  # name of the key that pseudonyms were made with; says nothing about the key
     found: int
     kept: int
     rejected: int
@@ -167,11 +168,27 @@ class PreparedDataset:
 
 @contextmanager
 def open_parquet(uri: str) -> Iterator[pq.ParquetFile]:
-    """The Parquet file at `uri`. Raises `StorageError` when it is missing, refused or lost on the way."""
+    """The Parquet file at `uri`. Raises `StorageError` when it is missing, refused or lost on the way, `DatasetError`
+    when it is no Parquet file or has other than plain values."""
     fs, path = storage.filesystem(uri)
     # No read-ahead: pyarrow asks for what it needs in large pieces, and fsspec would fetch 50 MB beyond each.
     with storage.readable_errors(uri, "Reading"), fs.open(path, "rb", cache_type="none") as handle:
-        yield pq.ParquetFile(handle, pre_buffer=True)
+        try:
+            file = pq.ParquetFile(handle, pre_buffer=True)
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise DatasetError(f"{uri} is not a Parquet file of this software; make it again.") from error
+        if any(_is_extension(field.type) for field in file.schema_arrow):
+            raise DatasetError(f"{uri} has columns of a type that may execute code; nothing of it was read.")
+        yield file
+
+
+def _is_extension(kind: pa.DataType) -> bool:
+    """Whether a type is or holds an extension type: those that Ray registers unpickle what is in the file."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return True
+    if pa.types.is_dictionary(kind):
+        return _is_extension(kind.value_type)
+    return any(_is_extension(kind.field(place).type) for place in range(kind.num_fields))
 
 
 def write_table(table: pa.Table, uri: str, row_group_rows: int) -> int:

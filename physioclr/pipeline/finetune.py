@@ -147,6 +147,8 @@ def what_was_seen(config: FinetuneConfig, data: Labelled, console: Console) -> S
             "allow_overlap is set, and the result says so.",
             highlight=False,
         )
+    if not overlap.patients_checked:
+        console.print("Overlap with pretraining: patients have pseudonyms of other keys there, and are not compared.")
     mine = identities_of(data.selection(data.split.train), console)
     return Seen(overlap.as_dict(), pa.concat_tables([known, mine]))
 

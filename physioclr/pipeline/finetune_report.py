@@ -67,6 +67,11 @@ def _notes(summary: dict[str, Any]) -> list[str]:
         )
     else:
         notes.append("None of the test recordings or their patients was seen in pretraining.")
+    if not isinstance(overlap, str) and not overlap.get("patients_checked", True):
+        notes.append(
+            "Patients of the test part and of pretraining are not called alike (pseudonyms of two keys, or of one of "
+            "the two only): recordings and signals alone were compared."
+        )
     never = summary["not_in_training"]
     if never:
         names = ", ".join(map(class_name, never))

@@ -36,6 +36,7 @@ from physioclr.pipeline.layout import SPLITS, Unit, lay_out, plan_table, units_o
 from physioclr.pipeline.lease import held
 from physioclr.pipeline.progress import Meter
 from physioclr.sources.demo import DemoSource
+from physioclr.sources.pseudonyms import VARIABLE, key_at_hand, needed_key
 from physioclr.sources.registry import open_source
 
 # What may differ between a dataset and the configuration that uses it, because no row depends on it.
@@ -54,6 +55,7 @@ def prepare(config: PrepareConfig, console: Console) -> PreparedDataset:
     if storage.exists(storage.join(uri, "manifest.json")):
         dataset = PreparedDataset.open(uri)
         _same_configuration(uri, dataset.manifest.config, config)
+        _same_key(uri, dataset.manifest.patient_key, config)
         return dataset
     if not config.sources:
         return PreparedDataset.open(uri)  # says what is missing
@@ -66,14 +68,17 @@ def _make(config: PrepareConfig, console: Console) -> PreparedDataset:
     uri = config.uri
     if storage.exists(storage.join(uri, "manifest.json")):  # made by another process, which was waited for
         return prepare(config, console)
+    if not storage.exists(_index_uri(config)):
+        _key_of(config)  # one that is missing is said at once, before Ray is started
     cluster.connect()
     plan = plan_recordings(config, console)
+    patient_key = json.loads(storage.read_text(_index_uri(config))).get("patient_key")
     extract(config, plan, console)
     shards, rejected = _assemble(config, plan, console)
     reducer = _fit_reducer(config, shards, console)
     storage.write_text(storage.join(uri, "reducer.json"), reducer.to_json())
     write_table(rejected, storage.join(uri, "rejected.parquet"), row_group_rows=65_536)
-    manifest = _manifest(config, sum(plan.values()), shards, rejected)
+    manifest = _manifest(config, patient_key, sum(plan.values()), shards, rejected)
     storage.write_text(storage.join(uri, "manifest.json"), manifest.model_dump_json(indent=1))
     storage.remove(storage.join(uri, "work"))
     return PreparedDataset(uri, manifest)
@@ -89,13 +94,30 @@ def _same_configuration(uri: str, made_with: dict[str, Any], config: PrepareConf
         )
 
 
+def _same_key(uri: str, made_with: str | None, config: PrepareConfig) -> None:
+    """Refuse to call patients otherwise than `uri` does. To go on without naming any needs no key."""
+    if not any(source.pseudonymised for source in config.sources):
+        return
+    if made_with is None:
+        raise DatasetError(
+            f"{uri} was prepared with patient ids as they are; give sources=[] to use it as it is, or another URI to "
+            "prepare it with pseudonyms."
+        )
+    key = key_at_hand()
+    if key is not None and key.name != made_with:
+        raise DatasetError(
+            f"{uri} has pseudonyms made with {made_with}, and the key in {VARIABLE} is {key.name}; put the key that it "
+            "was prepared with there, or give another URI."
+        )
+
+
 def plan_recordings(config: PrepareConfig, console: Console) -> dict[str, int]:
     """Write the plan, one file a shard, and return recordings by shard; a plan that is complete is taken as it is."""
-    folder = storage.join(config.uri, "work", "plan")
-    index_uri = storage.join(folder, "index.json")
+    index_uri = _index_uri(config)
     if storage.exists(index_uri):
         index = json.loads(storage.read_text(index_uri))
         _same_configuration(config.uri, index["config"], config)
+        _same_key(config.uri, index.get("patient_key"), config)
         if index["config"]["unit_recordings"] != config.unit_recordings:
             raise DatasetError(
                 f"{config.uri} is half prepared in units of {index['config']['unit_recordings']} recordings; "
@@ -104,10 +126,22 @@ def plan_recordings(config: PrepareConfig, console: Console) -> dict[str, int]:
         return dict(index["shards"])
     shards = lay_out(_list_sources(config, console), config)
     for shard in shards:
-        write_table(plan_table(shard), storage.join(folder, f"{shard.name}.parquet"), row_group_rows=65_536)
+        target = storage.join(config.uri, "work", "plan", f"{shard.name}.parquet")
+        write_table(plan_table(shard), target, row_group_rows=65_536)
     sizes = {shard.name: len(shard.entries) for shard in shards}
-    storage.write_text(index_uri, json.dumps({"config": config.model_dump(mode="json"), "shards": sizes}))
+    index = {"config": config.model_dump(mode="json"), "patient_key": _key_of(config), "shards": sizes}
+    storage.write_text(index_uri, json.dumps(index))
     return sizes
+
+
+def _index_uri(config: PrepareConfig) -> str:
+    return storage.join(config.uri, "work", "plan", "index.json")
+
+
+def _key_of(config: PrepareConfig) -> str | None:
+    """Name of the key that patients of `config` get their pseudonyms with, None if none does."""
+    source = next((source for source in config.sources if source.pseudonymised), None)
+    return None if source is None else needed_key(source.dataset).name
 
 
 def _list_sources(config: PrepareConfig, console: Console) -> list[tuple[int, RecordingRef]]:
@@ -228,7 +262,9 @@ def _fit_reducer(config: PrepareConfig, facts: Sequence[dict[str, Any]], console
         return finish.fit_reducer(config.uri, shards, config.features, meter)
 
 
-def _manifest(config: PrepareConfig, found: int, facts: Sequence[dict[str, Any]], rejected: pa.Table) -> Manifest:
+def _manifest(
+    config: PrepareConfig, patient_key: str | None, found: int, facts: Sequence[dict[str, Any]], rejected: pa.Table
+) -> Manifest:
     kept = sum(fact["recordings"] for fact in facts)
     whole = rejected.filter(pc.equal(rejected["window"], -1))
     assert found == kept + whole.num_rows, (found, kept, whole.num_rows)
@@ -239,6 +275,7 @@ def _manifest(config: PrepareConfig, found: int, facts: Sequence[dict[str, Any]]
     return Manifest(
         format=FORMAT,
         config=config.model_dump(mode="json"),
+        patient_key=patient_key,
         found=found,
         kept=kept,
         rejected=whole.num_rows,

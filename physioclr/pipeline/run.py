@@ -108,7 +108,12 @@ def check_same(what: str, config: Named, ignore: Sequence[str]) -> None:
     file = storage.join(run_uri(config), "config.yaml")
     if not storage.exists(file):
         return
-    before = yaml.safe_load(storage.read_text(file))
+    try:
+        before = yaml.safe_load(storage.read_text(file))
+    except yaml.YAMLError as error:
+        raise RunError(
+            f"{file} is not the configuration of a run; give another name, or delete that {what}."
+        ) from error
     keys = configfile.differing_keys(before, config.model_dump(mode="json"), ignore=ignore)
     if keys:
         raise RunError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -105,9 +106,18 @@ def downloaded(uri: str) -> Iterator[Path]:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """A checkpoint's content on the CPU, read without executing anything. `RunError` if another version wrote it."""
-    content: dict[str, Any] = torch.load(folder / FILE, map_location="cpu", weights_only=True)
-    if content.get("format") != FORMAT:
+    """A checkpoint's content on the CPU, read without executing anything.
+
+    Raises `RunError` if another version wrote it, or if it is no checkpoint, such as a file that would execute code.
+    """
+    try:
+        content: dict[str, Any] = torch.load(folder / FILE, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError):
+        raise RunError(  # torch's own text would tell how to execute it
+            f"The checkpoint's file {FILE} is damaged or holds more than weights and numbers, and nothing of it was "
+            "used; take another checkpoint."
+        ) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise RunError(
             "The run's checkpoint was written by another version of this software; give the run another name, or go "
             "on with that version."

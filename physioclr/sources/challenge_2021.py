@@ -34,4 +34,4 @@ class Challenge2021(WfdbSource):
             source = next((folder for folder in reversed(folders) if not _GROUP.fullmatch(folder)), "unknown")
             dataset = f"{self.config.dataset}/{source}"
             name = f"{dataset}/{uri.rpartition(f'/{source}/')[2]}"  # with its group: unique in the source
-            yield RecordingRef(record_id=name, dataset=dataset, uri=uri, patient_id=name)
+            yield RecordingRef(record_id=name, dataset=dataset, uri=uri, patient_id="")

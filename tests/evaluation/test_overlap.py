@@ -96,7 +96,36 @@ def test_the_same_signal_under_another_name_is_found_and_tells_its_patients_othe
     assert found.patients.tolist() == [0, 1, 2]  # the first is another recording of the third's patient
     assert found.as_dict() == {
         "test_rows": 3, "found": 3, "by_record": 0, "by_patient": 3, "by_content": 2, "contents_checked": True,
+        "patients_checked": True,
     }  # fmt: skip
+
+
+ONE, TWO = "key-0123abcd/" + "1" * 20, "key-0123abcd/" + "2" * 20
+OTHER_KEY = "key-fedc9876/" + "1" * 20
+
+
+def test_a_pseudonym_is_the_same_patient_in_every_dataset() -> None:
+    found = find_overlap(_identities([("ward", "1", ONE)]), _identities([("archive", "7", ONE), ("archive", "8", TWO)]))
+    assert found.patients.tolist() == [0]
+    assert found.patients_checked
+
+
+@pytest.mark.parametrize(
+    ("dataset", "patient", "checked"),
+    [
+        ("ward", OTHER_KEY, False),
+        ("ward", "ward/a", False),
+        ("ptb", "ptb/a", True),
+        ("ptb", ONE, False),
+        ("new", "new/a", True),
+    ],
+)
+def test_patients_who_are_called_otherwise_are_said_not_to_be_checked(
+    dataset: str, patient: str, checked: bool
+) -> None:
+    seen = _identities([("ward", "1", ONE), ("ptb", "1", "ptb/a")])
+    found = find_overlap(seen, _identities([(dataset, "9", patient)]))
+    assert found.patients_checked == found.as_dict()["patients_checked"] == checked
 
 
 def test_sets_larger_than_a_chunk_are_compared_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ def source(folder, csv=None):
     if csv is not None:
         (folder / "labels.csv").write_text(csv)
     labels = None if csv is None else str(folder / "labels.csv")
-    return open_source(SourceConfig(kind="wfdb", uri=str(folder), name="own", labels_csv=labels))
+    return open_source(SourceConfig(kind="wfdb", uri=str(folder), name="own", labels_csv=labels, pseudonymise=False))
 
 
 def test_without_a_table_every_recording_is_a_patient_of_its_own(folder):
@@ -64,7 +64,7 @@ def test_records_named_twice_or_unknown_are_refused(folder, rows, message):
 
 
 def test_a_table_that_is_not_there_is_named(folder):
-    config = SourceConfig(kind="wfdb", uri=str(folder), labels_csv=str(folder / "none.csv"))
+    config = SourceConfig(kind="wfdb", uri=str(folder), labels_csv=str(folder / "none.csv"), pseudonymise=False)
     with pytest.raises(SourceError, match=r"none\.csv is not there"):
         open_source(config).list()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from physioclr.config import SourceConfig
 from physioclr.ecg.record import Recording, RecordingRef
 from physioclr.errors import SourceError
+from physioclr.sources.base import with_patients
 from physioclr.sources.demo.challenge_files import header_text, mat_bytes
 from physioclr.sources.demo.history import make_history
 from physioclr.sources.demo.patient import make_patient
@@ -76,7 +77,7 @@ class DemoSource:
     def list(self) -> list[RecordingRef]:
         """All recordings with labels, age and sex, sorted by record id. The files need not be there."""
         refs = [ref for patient in range(self._patients) for ref in self._refs_of(patient)]
-        return sorted(refs[: self._recordings], key=lambda ref: ref.record_id)
+        return with_patients(sorted(refs[: self._recordings], key=lambda ref: ref.record_id), self.config)
 
     def read(self, ref: RecordingRef) -> Recording:
         """The recording of `ref`. Raises `RejectedRecording` when its files are not there or are damaged."""
