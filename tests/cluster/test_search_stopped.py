@@ -14,6 +14,7 @@ from tests.cluster.nodes import Job, RayCluster
 from tests.cluster.runs import MODEL
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
+RAYS_OWN = ("_AutoscalingCoordinatorActor", "_StatsActor")  # of Ray Data: one a cluster, without CPUs, kept on purpose
 WORDS = (
     *(f"pretrain.model.{word}" for word in MODEL),
     *("name=stopped", "output=s3://lake/searches", "trials=3", "parallel=2", "pruning.by=none", "propose=random"),
@@ -40,8 +41,18 @@ def left_behind(cluster: RayCluster) -> list[str]:
         f"{kind}: {one.get('class_name', '')} {one['state']}"
         for kind, gone in what
         for one in listed[kind]
-        if one["state"] != gone and one.get("ray_namespace") != "SUPERVISOR_ACTOR_RAY_NAMESPACE"
+        if one["state"] != gone
+        and one.get("ray_namespace") != "SUPERVISOR_ACTOR_RAY_NAMESPACE"
+        and one.get("class_name") not in RAYS_OWN
     ]
+
+
+def nothing_stays(cluster: RayCluster) -> None:
+    """Within a minute and a half every actor and placement group is gone."""
+    try:
+        wait_until(lambda: not left_behind(cluster), 90, "nothing is left")
+    except TimeoutError:
+        pytest.fail(f"these are left: {left_behind(cluster)}")
 
 
 def test_nothing_of_a_stopped_search_stays(bed: Bed, lake: Path) -> None:
@@ -51,7 +62,7 @@ def test_nothing_of_a_stopped_search_stays(bed: Bed, lake: Path) -> None:
     assert [line for line in left_behind(cluster) if line.startswith("placement_groups")], "trials hold some"
     cluster.ask(f"/api/jobs/{first.id}/stop", send={})
     assert first.end(120) == "STOPPED"
-    wait_until(lambda: not left_behind(cluster), 90, "every actor and placement group is gone")
+    nothing_stays(cluster)
 
     before = {one["trial"]: len(one["curve"]) for one in records(lake)}
     search(cluster).wait(900)
@@ -59,4 +70,4 @@ def test_nothing_of_a_stopped_search_stays(bed: Bed, lake: Path) -> None:
     assert [one["status"] for one in after] == ["finished"] * 3
     assert all([row["epoch"] for row in one["curve"]] == [1, 2, 3, 4] for one in after)
     assert all(one["starts"] == 2 for one in after if before.get(one["trial"]) in (1, 2, 3)), "they were gone on with"
-    wait_until(lambda: not left_behind(cluster), 90, "every actor and placement group is gone")
+    nothing_stays(cluster)
