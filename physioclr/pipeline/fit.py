@@ -116,6 +116,6 @@ def no_room(training: TrainingConfig, cpus: float) -> RunError:
     """What to say of workers that were not placed in time."""
     return RunError(
         f"No place for {training.fewest} training workers of {cpus:g} CPUs was found in "
-        f"{training.placement_timeout_s:.0f} s; lower parallel or training.workers, add machines, or raise "
-        "placement_timeout_s."
+        f"{training.placement_timeout_s:.0f} s; lower training.workers (of a search: parallel), add machines, or "
+        "raise placement_timeout_s."
     )
