@@ -7,6 +7,22 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from physioclr.config import SourceConfig
+from physioclr.sources.demo.source import DemoSource
+
+
+def own_archive(folder: Path, patients: int, patient: str) -> Path:
+    """An archive of one's own in `folder/archive`, two recordings a patient, whose ids begin with `patient` and are no
+    pseudonyms; its labels.csv."""
+    demo = DemoSource(SourceConfig(uri=str(folder / "archive"), patients=patients, recordings_per_patient=2))
+    for missing in demo.missing():
+        demo.write_patient(missing)
+    names = [ref.uri.removeprefix(f"{folder}/archive/") for ref in demo.list()]
+    rows = [f"{name},{patient}-{number // 2},426783006" for number, name in enumerate(names)]
+    labels = folder / "labels.csv"
+    labels.write_text("\n".join(["record,patient_id,labels", *rows]))
+    return labels
+
 
 def files_with(folder: Path, *secrets: str) -> list[str]:
     """Files below `folder`, and names of files, that have one of `secrets` in them: as it is, in base64, or in the

@@ -19,13 +19,11 @@ from typing import Any
 
 import pytest
 
-from physioclr.config import SourceConfig
-from physioclr.sources.demo import DemoSource
 from physioclr.sources.pseudonyms import FILE_VARIABLE, VARIABLE
 from tests.cluster.lan import BIN, wait_until
 from tests.cluster.nodes import QUIET, ROOT
 from tests.conftest import free_port
-from tests.secrets import files_with
+from tests.secrets import files_with, own_archive
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
@@ -166,12 +164,7 @@ def test_the_dashboard_is_on_the_loopback_alone(head: Head) -> None:
 
 def test_no_secret_gets_into_what_a_job_leaves(head: Head, tmp_path: Path) -> None:
     """Recordings to an encoder, submitted: dataset, run, report, checkpoints, Ray's own logs and what it tells."""
-    demo = DemoSource(SourceConfig(uri=str(tmp_path / "archive"), patients=24, recordings_per_patient=2))
-    for patient in demo.missing():
-        demo.write_patient(patient)
-    names = [ref.uri.removeprefix(f"{tmp_path}/archive/") for ref in demo.list()]
-    rows = [f"{name},{PATIENT}-{number // 2},426783006" for number, name in enumerate(names)]
-    (tmp_path / "labels.csv").write_text("\n".join(["record,patient_id,labels", *rows]))
+    own_archive(tmp_path, 24, PATIENT)
     (tmp_path / "key").write_text(PATIENT_KEY)
     left = tmp_path / "left"
     dataset = [f"uri={left}/prepared", "sources.0.kind=wfdb", f"sources.0.uri={tmp_path}/archive", "sources.0.name=own"]

@@ -22,9 +22,8 @@ from physioclr.pipeline.extract import ExtractUnit, ReadUnit
 from physioclr.pipeline.finish import assemble_shard
 from physioclr.pipeline.prepare import plan_recordings, units_to_do
 from physioclr.pipeline.state import TrainState, make_optimiser
-from physioclr.sources.demo import DemoSource
 from physioclr.sources.pseudonyms import VARIABLE
-from tests.secrets import files_with, stands_in
+from tests.secrets import files_with, own_archive, stands_in
 
 ROOT = Path(__file__).parents[2]
 PATIENT = "4711-0815"
@@ -42,12 +41,7 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PrepareConfig:
     """Four recordings of two patients whose ids are no pseudonyms, and the planted secrets in the environment."""
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    demo = DemoSource(SourceConfig(uri=str(tmp_path / "archive"), patients=2, recordings_per_patient=2))
-    for patient in demo.missing():
-        demo.write_patient(patient)
-    names = [ref.uri.removeprefix(f"{tmp_path}/archive/") for ref in demo.list()]
-    rows = [f"{name},{PATIENT}-{number // 2},426783006" for number, name in enumerate(names)]
-    (tmp_path / "labels.csv").write_text("\n".join(["record,patient_id,labels", *rows]))
+    own_archive(tmp_path, 2, PATIENT)
     source = SourceConfig(
         kind="wfdb", uri=str(tmp_path / "archive"), name="own", labels_csv=str(tmp_path / "labels.csv")
     )
