@@ -52,8 +52,11 @@ def test_every_beat_is_found_at_its_place(
         assert seen.features[0, INDEX["rr_median"]] == pytest.approx(60_000 / rate, abs=1000 / fs + 1)
 
 
-@pytest.mark.parametrize("off_ms", [-40, -20, 8, 16, 24, 32, 48, 80])
-@pytest.mark.parametrize("at_the_start", [True, False])
+@pytest.mark.parametrize(
+    ("off_ms", "at_the_start"),
+    # within 6 ms beyond the last sample the filter's own end decides
+    [(-4, True), *((off, start) for off in (-40, -20, -8, 8, 16, 24, 32, 48, 80) for start in (True, False))],
+)
 def test_a_beat_that_an_end_cuts_is_one_if_its_r_peak_is_inside(
     heart: Callable, engine: Callable, off_ms: int, at_the_start: bool
 ) -> None:
