@@ -22,6 +22,7 @@ from physioclr.pipeline.feed import in_plan_order, training_stream
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.packing import Grain
 from physioclr.pipeline.pairing import pairing_of
+from physioclr.pipeline.placement import place_workers
 from physioclr.pipeline.selection import Selection
 from physioclr.pipeline.trainer import Job, Worker
 
@@ -78,17 +79,16 @@ def _train(config: IngestBenchmark, dataset: PreparedDataset, console: Console) 
         training=training,
         monitor=MonitorConfig(train_recordings=1, validation_recordings=1, probe="none"),
     )
-    workers = cluster.place_workers(training, cluster.resources())
+    workers = place_workers(training, cluster.machines())
     run_uri, threads = storage.join(config.scratch, "run"), max(int(workers.cpus), 1)
     job = Job(settings, run_uri, dataset, pairing_of(settings, dataset), plan, threads, board.start())
     console.print(f"Training {config.model.size}: {config.rounds} x {config.steps} steps from each", highlight=False)
-    resources = {"CPU": workers.cpus} | ({"GPU": 1.0} if workers.gpu else {})
     result = TorchTrainer(
         _measure,
         train_loop_config={"job": job, "steps": config.steps, "rounds": config.rounds},
         datasets={"train": lambda: training_stream(Selection.of(dataset, ("train",)), plan, 0, config.batch_size)},
         dataset_config=in_plan_order(),
-        scaling_config=ScalingConfig(num_workers=1, use_gpu=workers.gpu, resources_per_worker=resources),
+        scaling_config=ScalingConfig(num_workers=1, use_gpu=workers.gpu, resources_per_worker=workers.resources),
         run_config=RunConfig(
             name="ingest",
             storage_path=storage.filesystem(config.scratch)[1],

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 # Ray reads these when it is imported.
@@ -22,34 +21,15 @@ import ray
 from ray.data import DataContext
 from rich.console import Console
 
-from physioclr.config import TrainingConfig
-from physioclr.errors import RunError
+from physioclr.pipeline.placement import Machine, kinds, total
 from physioclr.sources.pseudonyms import VARIABLE
 
 # Labels of machines, given by the files in cluster/. Machines without them are for everything.
 ROLE = "physioclr/role"  # head, data or train
 MARKET = "ray.io/market-type"  # on-demand or spot: Ray's own name
-MOST = {"CPU": "physioclr/most-cpus", "GPU": "physioclr/most-gpus"}  # of the head: what the autoscaler may bring
-
-
-@dataclass(frozen=True)
-class Workers:
-    """What Ray Train is asked for: `count` workers of `cpus` CPUs and, with `gpu`, one GPU each; at least `fewest`."""
-
-    count: int
-    cpus: float
-    gpu: bool
-    fewest: int
-
-    @property
-    def elastic(self) -> bool:
-        """Whether the run goes on with fewer."""
-        return self.fewest < self.count
-
-    @property
-    def resources(self) -> dict[str, float]:
-        """Of one worker, as Ray counts them."""
-        return {"CPU": self.cpus} | ({"GPU": 1.0} if self.gpu else {})
+MAY_COME = (
+    "physioclr/may-come"  # of the head: the machines that the autoscaler may bring, as `placement.kinds` reads it
+)
 
 
 def connect() -> None:
@@ -90,14 +70,26 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def resources() -> dict[str, float]:
-    """CPUs and GPUs of the cluster; where machines come as they are needed, as many as there will be at most.
+def machines() -> tuple[Machine, ...]:
+    """The cluster's machines; where machines come as they are needed, those that there will be at most.
 
-    Ray knows only the machines that are there, so the head of such a cluster says the rest by its labels.
+    Ray knows only the machines that are there, so the head of such a cluster says the rest by a label.
     """
-    total, labels = ray.cluster_resources(), _labels()
-    most = {name: max((float(one.get(label, 0)) for one in labels), default=0.0) for name, label in MOST.items()}
-    return {name: max(total.get(name, 0.0), most[name]) for name in MOST}
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    there = tuple(map(_machine, alive))
+    heads = [node for node in alive if MAY_COME in (node.get("Labels") or {})]
+    coming = tuple(one for head in heads for one in (_machine(head), *kinds(head["Labels"][MAY_COME])))
+    return max(there, coming, key=lambda those: (total(those)["GPU"], total(those)["CPU"]))
+
+
+def _machine(node: dict[str, Any]) -> Machine:
+    has = node["Resources"]
+    return Machine(1, has.get("CPU", 0.0), int(has.get("GPU", 0)))
+
+
+def resources() -> dict[str, float]:
+    """CPUs and GPUs of `machines()`."""
+    return total(machines())
 
 
 def for_data() -> dict[str, str] | None:
@@ -146,76 +138,3 @@ def say_if_busy(cpus: float, console: Console) -> None:
             f"Waiting for CPUs: {cpus:g} are needed, {free:g} are free now.",
             highlight=False,
         )
-
-
-def hints(training: TrainingConfig, available: dict[str, float], uris: Sequence[str]) -> Iterator[str]:
-    """What is allowed, but perhaps not meant."""
-    if training.device == "auto" and 0 < available["GPU"] < training.fewest:
-        yield (
-            f"Training on CPUs: there are {available['GPU']:.0f} GPUs for training.workers={training.fewest}; "
-            f"set training.workers={available['GPU']:.0f} to use them."
-        )
-    machines = sum(node["Alive"] for node in ray.nodes())
-    local = [uri for uri in uris if "://" not in uri]
-    if machines > 1 and local:
-        yield f"{', '.join(local)} must be a folder that all {machines} machines of the cluster share."
-
-
-def room(training: TrainingConfig, workers: int, parallel: int | None) -> tuple[int, float]:
-    """How many runs of so many workers stand side by side, and the CPUs of each worker; one CPU is left for data.
-
-    `parallel`: how many are asked for; without it one a GPU, or as many as the CPUs allow. Raises `RunError` where
-    they leave no CPU to read data.
-    """
-    there = resources()
-    gpus = there["GPU"] if training.device != "cpu" else 0.0
-    fit = gpus // workers if gpus >= workers else there["CPU"] // (workers * (training.cpus_per_worker or 1.0))
-    at_once = parallel or max(int(fit), 1)
-    spare = there["CPU"] - 1.0
-    cpus = training.cpus_per_worker or min(spare / (at_once * workers), 8.0)
-    cpus = float(int(cpus)) if cpus >= 1 else cpus
-    if cpus <= 0 or cpus * workers * at_once > spare + 1e-9:
-        raise RunError(
-            f"{at_once} runs at once of {workers} workers with {cpus:g} CPUs leave none of the cluster's "
-            f"{there['CPU']:g} CPUs to read data; lower parallel or pretrain.training.workers, or add machines."
-        )
-    return at_once, cpus
-
-
-def place_workers(training: TrainingConfig, available: dict[str, float]) -> Workers:
-    """Resources of each training worker, leaving CPUs for Ray Data, which would otherwise starve for ever.
-
-    Raises `RunError` when the cluster cannot hold the workers and one CPU for data beside them.
-    """
-    gpu = training.device == "gpu" or (training.device == "auto" and available["GPU"] >= training.fewest)
-    if gpu and available["GPU"] < training.fewest:
-        raise RunError(
-            f"training.workers is {training.fewest} on GPUs, but the cluster has {available['GPU']:.0f}; lower "
-            "training.workers, set training.device=cpu, or add machines."
-        )
-    if training.fewest < training.most:
-        return _place_elastic(training, available, gpu)
-    count = training.most
-    spare = available["CPU"] - 1.0
-    cpus = training.cpus_per_worker or min(spare / 2 / count, 8.0)
-    if cpus <= 0 or cpus * count > spare + 1e-9:
-        raise RunError(
-            f"{count} training workers of {cpus:g} CPUs leave none of the cluster's "
-            f"{available['CPU']:g} CPUs to read data; set training.workers x training.cpus_per_worker to at most "
-            f"{max(spare, 0):g}, or add machines."
-        )
-    if cpus >= 1:
-        cpus = float(int(cpus))
-    return Workers(count, cpus, gpu, count)
-
-
-def _place_elastic(training: TrainingConfig, available: dict[str, float], gpu: bool) -> Workers:
-    """Workers whose number changes: their CPUs are not made from those that happen to be there, and as Ray Train may
-    take every CPU for them, reading asks for none (`feed.py`)."""
-    cpus = training.cpus_per_worker or 1.0
-    if cpus * training.fewest > available["CPU"] + 1e-9:
-        raise RunError(
-            f"{training.fewest} training workers of {cpus:g} CPUs, the fewest of training.workers, find no room on the "
-            f"cluster's {available['CPU']:g} CPUs; lower training.cpus_per_worker or training.workers, or add machines."
-        )
-    return Workers(training.most, cpus, gpu, training.fewest)

@@ -31,6 +31,7 @@ from physioclr.pipeline.compare_noise import measure_under_noise
 from physioclr.pipeline.compare_result import write_result
 from physioclr.pipeline.compare_work import answer, make_encoder
 from physioclr.pipeline.noisy import by_kind
+from physioclr.pipeline.placement import room
 from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.progress import Meter
 
@@ -61,7 +62,7 @@ def _go_on(
     cluster.connect()
     training = config.pretrain.training
     workers = max(training.most, config.finetune.training.most)
-    at_once, cpus = cluster.room(training, workers, config.parallel)
+    at_once, cpus = room(training, cluster.machines(), workers, config.parallel)
     used = [one for each in answers for one in each.datasets]
     used += [cell.config.dataset for cell in encoders if not cell.untrained]
     for dataset in {one.uri: one for one in used}.values():  # here: two encoders at once would both make it

@@ -30,6 +30,7 @@ from physioclr.pipeline.finetune_fit import Fitted, fit_classifier, fit_linear_p
 from physioclr.pipeline.finetune_report import class_name, write_report
 from physioclr.pipeline.finetune_result import figures_of, write_predictions
 from physioclr.pipeline.labelled import Labelled, read_labelled
+from physioclr.pipeline.placement import hints, place_workers
 from physioclr.pipeline.scoring import embeddings_of, scores_of
 from physioclr.pipeline.trained_on import identities_of, overlap_of, read_trained_on, write_trained_on
 
@@ -65,12 +66,12 @@ def _go_on(config: FinetuneConfig, console: Console) -> dict[str, Any]:
     encoder, model = encoder_and_model(config)
     fitting = with_batches_that_fit(config, len(data.split.train), console)
     cluster.connect()
-    available = cluster.resources()
-    gpu = cluster.place_workers(config.training, available).gpu
+    machines = cluster.machines()
+    gpu = place_workers(config.training, machines).gpu
     _say(config, data, console)
     seen = what_was_seen(config, data, console)
     uri = run.claim(config)
-    for hint in cluster.hints(config.training, available, (config.output, config.prepared)):
+    for hint in hints(config.training, machines, (config.output, config.prepared)):
         console.print(hint, highlight=False)
     started = time.time()
     scores, fitted = _fit(fitting, uri, data, encoder, model, gpu, console)

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 import ray.data
+import torch
 from ray.train import CheckpointConfig, FailureConfig, Result, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.train.v2.api.exceptions import ControllerError
@@ -19,6 +21,7 @@ from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
 from physioclr.pipeline import board, cluster
 from physioclr.pipeline.feed import RestOfPlan
+from physioclr.pipeline.placement import place_workers
 from physioclr.pipeline.resume import CHECKPOINTS, Samples, latest_result, latest_samples_seen, rest_of_plan
 
 __all__ = ["CHECKPOINTS", "Samples", "Start", "fit", "latest_samples_seen", "no_room"]
@@ -54,8 +57,10 @@ def fit(
     """
     if latest_samples_seen(uri) >= samples.plan.samples:  # stopped between its last checkpoint and its end
         return latest_result(uri)
-    workers = cluster.place_workers(training, cluster.resources())
+    workers = place_workers(training, cluster.machines())
     limit = training.placement_timeout_s
+    if workers.gpu:
+        _refuse_gpus_that_torch_cannot_use(training, workers.cpus)
     news = board.start()
     begin = start.samples_seen if start else 0
     trainer = TorchTrainer(
@@ -95,6 +100,24 @@ def fit(
             if type(error.controller_failure).__name__ != "WorkerGroupStartupTimeoutError":
                 raise
             raise no_room(training, workers.cpus) from error
+
+
+def _refuse_gpus_that_torch_cannot_use(training: TrainingConfig, cpus: float) -> None:
+    """Raises `RunError`: Ray Train would start workers on such a machine again for ever."""
+    asked = ray.remote(num_cpus=0, num_gpus=1)(_torch_here).remote()
+    if not ray.wait([asked], timeout=training.placement_timeout_s)[0]:
+        ray.cancel(asked, force=True)
+        raise no_room(training, cpus)
+    version, usable = ray.get(asked)
+    if not usable:
+        raise RunError(
+            f"A machine of the cluster has a GPU, but torch {version} there cannot use it: the driver is missing, or "
+            "it is torch for CPUs; mend the machine's image, or set training.device=cpu."
+        )
+
+
+def _torch_here() -> tuple[str, bool]:
+    return torch.__version__, torch.cuda.is_available()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from physioclr.pipeline.interruptions import interruptions, told
 from physioclr.pipeline.metrics_log import Row, read_metrics
 from physioclr.pipeline.order import Plan
 from physioclr.pipeline.pairing import Pairing, pairing_of
+from physioclr.pipeline.placement import hints, place_workers
 from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.selection import Selection
 from physioclr.pipeline.state import downloaded, load_checkpoint
@@ -60,9 +61,9 @@ def _go_on(config: PretrainConfig, console: Console, listener: Listener | None) 
     """From wherever the run is to its end."""
     uri = run.claim(config)
     cluster.connect()
-    available = cluster.resources()
-    cluster.place_workers(config.training, available)  # refused now rather than after preparing
-    for hint in cluster.hints(config.training, available, (config.output, config.dataset.uri)):
+    machines = cluster.machines()
+    place_workers(config.training, machines)  # refused now rather than after preparing
+    for hint in hints(config.training, machines, (config.output, config.dataset.uri)):
         console.print(hint, highlight=False)
     dataset = prepare(config.dataset, console)
     plan = make_plan(config, dataset)

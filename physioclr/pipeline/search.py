@@ -23,6 +23,7 @@ from physioclr import configfile, storage
 from physioclr.errors import RunError
 from physioclr.pipeline import cluster, run
 from physioclr.pipeline.finetune import finetune
+from physioclr.pipeline.placement import room
 from physioclr.pipeline.prepare import prepare
 from physioclr.pipeline.pretrain import pretrain
 from physioclr.pipeline.search_ledger import Ledger, TrialRecord, read_records
@@ -55,7 +56,7 @@ def _go_on(config: SearchConfig, console: Console) -> dict[str, Any]:
     """From wherever the search is to its end."""
     uri = _claim(config)
     cluster.connect()
-    at_once, cpus = cluster.room(config.pretrain.training, config.pretrain.training.most, config.parallel)
+    at_once, cpus = room(config.pretrain.training, cluster.machines(), config.pretrain.training.most, config.parallel)
     prepare(config.pretrain.dataset, console)
     records = read_records(uri)
     wanted = min(config.trials, grid_size(config.space)) if config.propose == "grid" else config.trials

@@ -35,9 +35,11 @@ class Bed:
         """What every host needs to know to use S3."""
         return {**KEYS, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": self.s3.url}
 
-    def cluster(self, head: str = "head", head_cpus: int = 0, more: Mapping[str, str] | None = None) -> RayCluster:
-        """A Ray cluster of one host so far."""
-        return RayCluster(self.lan, {**self.environment, **(more or {})}, head, head_cpus)
+    def cluster(
+        self, head: str = "head", head_cpus: int = 0, more: Mapping[str, str] | None = None, *, grows: bool = False
+    ) -> RayCluster:
+        """A Ray cluster of one host so far; one that `grows` has an autoscaler (`growing.py`)."""
+        return RayCluster(self.lan, {**self.environment, **(more or {})}, head, head_cpus, grows=grows)
 
 
 @pytest.fixture

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from physioclr.pipeline.cluster import ROLE
+from tests.cluster import growing
 from tests.cluster.lan import BIN, Host, Lan, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -69,12 +72,15 @@ class Job:
 
 
 class RayCluster:
-    """A head and hosts that joined it, each by its own `ray start`."""
+    """A head and hosts that joined it, each by its own `ray start`; one that `grows` has an autoscaler instead."""
 
-    def __init__(self, lan: Lan, environment: Mapping[str, str], head: str = "head", head_cpus: int = 0) -> None:
-        self._lan, self._environment = lan, {**OURS, **environment}
+    def __init__(
+        self, lan: Lan, environment: Mapping[str, str], head: str = "head", head_cpus: int = 0, *, grows: bool = False
+    ) -> None:
+        self._lan, self._environment = lan, {**OURS, **environment, **(growing.ENVIRONMENT if grows else {})}
         self.head = lan.add(head)
-        self._ray(self.head, head_cpus, "--head", "--port=6379", "--dashboard-host=0.0.0.0")
+        more = growing.head_words(self.head.folder) if grows else []
+        self._ray(self.head, head_cpus, "--head", "--port=6379", "--dashboard-host=0.0.0.0", *more)
         self.url = f"http://{self.head.address}:8265"
         wait_until(self._answers, 120, "the job server")
 
@@ -115,6 +121,11 @@ class RayCluster:
         """Ray's id of each living node, by its address."""
         nodes = self.ask("/api/v0/nodes")["data"]["result"]["result"]
         return {node["node_ip"]: node["node_id"] for node in nodes if node["state"] == "ALIVE"}
+
+    def roles(self) -> dict[str, int]:
+        """How many living nodes there are with each role."""
+        nodes = self.ask("/api/v0/nodes?detail=1")["data"]["result"]["result"]
+        return Counter(node["labels"].get(ROLE, "") for node in nodes if node["state"] == "ALIVE")
 
     def submit(self, *words: str, environment: Mapping[str, str] | None = None) -> Job:
         """`ray job submit --working-dir .` from this machine."""

@@ -17,7 +17,8 @@ import pytest
 import ray
 import yaml
 
-from physioclr.pipeline.cluster import MARKET, MOST, ROLE
+from physioclr.pipeline.cluster import MARKET, MAY_COME, ROLE
+from physioclr.pipeline.placement import Machine, kinds
 
 KUBERAY = Path(__file__).parents[2] / "cluster" / "kuberay"
 OVERLAYS = [KUBERAY / what / "overlays" / market for what in ("cluster", "job") for market in ("spot", "on-demand")]
@@ -162,12 +163,11 @@ def test_spot_is_tried_first_and_on_demand_is_there_too() -> None:
 
 @by_name
 def test_the_head_says_how_much_may_come(overlay: Path) -> None:
-    labels, kinds = ray_spec(overlay)["headGroupSpec"]["labels"], groups(overlay)
-    cpus = sum(
-        kinds[name]["maxReplicas"] * int(kinds[name]["rayStartParams"]["num-cpus"]) for name in ("data", "train")
-    )
-    assert int(labels[MOST["CPU"]]) == cpus
-    assert int(labels[MOST["GPU"]]) == kinds["train"]["maxReplicas"]
+    label, pods = ray_spec(overlay)["headGroupSpec"]["labels"][MAY_COME], groups(overlay)
+    assert list(kinds(label)) == [
+        Machine(pods[name]["maxReplicas"], int(pods[name]["rayStartParams"]["num-cpus"]), gpus)
+        for name, gpus in (("data", 0), ("train", 1))
+    ]
 
 
 @by_name
