@@ -11,8 +11,8 @@ import sys
 
 from physioclr.comparison import CompareConfig
 from physioclr.pipeline import cli, forecast
-from physioclr.pipeline.compare import compare
-from physioclr.pipeline.compare_result import headline
+from physioclr.pipeline.compare.job import compare
+from physioclr.pipeline.compare.result import headline
 
 if __name__ == "__main__":
     sys.exit(

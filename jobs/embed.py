@@ -11,7 +11,7 @@ import sys
 
 from physioclr.downstream import EmbedConfig
 from physioclr.pipeline import cli, forecast
-from physioclr.pipeline.embedding import embed_archive
+from physioclr.pipeline.embed.job import embed_archive
 
 if __name__ == "__main__":
     sys.exit(cli.run_job("Recordings to embeddings.", EmbedConfig, embed_archive, forecast.of_embed))

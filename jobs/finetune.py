@@ -11,7 +11,7 @@ import sys
 
 from physioclr.downstream import FinetuneConfig
 from physioclr.pipeline import cli, forecast
-from physioclr.pipeline.finetune import finetune, headline
+from physioclr.pipeline.finetune.job import finetune, headline
 
 if __name__ == "__main__":
     sys.exit(

@@ -10,7 +10,7 @@ import sys
 
 from physioclr.config import PrepareConfig
 from physioclr.pipeline import cli, forecast
-from physioclr.pipeline.prepare import prepare, summary
+from physioclr.pipeline.prepare.job import prepare, summary
 
 if __name__ == "__main__":
     sys.exit(

@@ -11,7 +11,7 @@ import sys
 
 from physioclr.config import PretrainConfig
 from physioclr.pipeline import cli, forecast
-from physioclr.pipeline.pretrain import headline, pretrain
+from physioclr.pipeline.pretrain.job import headline, pretrain
 
 if __name__ == "__main__":
     sys.exit(

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 
 from physioclr.pipeline import cli, forecast
-from physioclr.pipeline.search import search
-from physioclr.pipeline.search_result import headline
+from physioclr.pipeline.search.job import search
+from physioclr.pipeline.search.result import headline
 from physioclr.search import SearchConfig
 
 if __name__ == "__main__":

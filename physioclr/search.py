@@ -10,7 +10,8 @@ from physioclr.comparison import CostConfig
 from physioclr.config import PretrainConfig, TrainingConfig
 from physioclr.section import AboveZero, Fraction, Positive, Section
 
-METRIC = "probe_auroc"  # what is maximised: the probe's macro-AUROC on the validation split (`pipeline/monitor.py`)
+# What is maximised: the probe's macro-AUROC on the validation split (`pipeline/pretrain/monitor.py`).
+METRIC = "probe_auroc"
 PROPOSAL = "proposal"  # key of Tune's configuration of a trial: its name, its values, and where it goes on
 # Of a trial, or the same for all: the data are prepared once, and all are judged by the same measure.
 NOT_SEARCHED = ("name", "output", "start", "dataset", "monitor", "checkpoint", "training.epochs", "training.workers")

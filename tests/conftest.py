@@ -64,7 +64,7 @@ def demo_config(tmp_path_factory: pytest.TempPathFactory) -> PrepareConfig:
 @pytest.fixture(scope="session")
 def demo_dataset(ray_here: None, demo_config: PrepareConfig, console: Console):  # type: ignore[no-untyped-def]
     """The prepared dataset of `demo_config`."""
-    from physioclr.pipeline.prepare import prepare
+    from physioclr.pipeline.prepare.job import prepare
 
     return prepare(demo_config, console)
 

@@ -28,7 +28,7 @@ from physioclr.features.columns import COLUMNS
 from physioclr.features.delineation import USABLE, Delineation
 from physioclr.features.measures import measure
 from physioclr.pipeline import cluster
-from physioclr.pipeline.finish import in_parallel
+from physioclr.pipeline.prepare.finish import in_parallel
 from physioclr.pipeline.progress import Meter
 from physioclr.sources.tables import read_table
 

@@ -20,7 +20,7 @@ from physioclr.evaluation import waves
 from physioclr.evaluation.waves import POINTS, Points, Scores
 from physioclr.features.batched.engine import BatchedEngine
 from physioclr.pipeline import cluster
-from physioclr.pipeline.finish import in_parallel
+from physioclr.pipeline.prepare.finish import in_parallel
 from physioclr.pipeline.progress import Meter
 
 LEAD_SETS: dict[str, frozenset[int]] = {

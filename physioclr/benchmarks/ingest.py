@@ -15,16 +15,18 @@ from rich.table import Table
 
 from physioclr import storage
 from physioclr.config import IngestBenchmark, MonitorConfig, PrepareConfig, PretrainConfig, TrainingConfig
-from physioclr.pipeline import board, cluster, prepare
+from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.extract import peak_bytes
-from physioclr.pipeline.feed import in_plan_order, training_stream
-from physioclr.pipeline.order import Plan
-from physioclr.pipeline.packing import Grain
-from physioclr.pipeline.pairing import pairing_of
-from physioclr.pipeline.placement import place_workers
+from physioclr.pipeline.prepare import job as prepare
+from physioclr.pipeline.prepare.extract import peak_bytes
+from physioclr.pipeline.pretrain.pairing import pairing_of
+from physioclr.pipeline.pretrain.worker import Job, Worker
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.trainer import Job, Worker
+from physioclr.pipeline.training import board
+from physioclr.pipeline.training.feed import in_plan_order, training_stream
+from physioclr.pipeline.training.order import Plan
+from physioclr.pipeline.training.packing import Grain
+from physioclr.pipeline.training.placement import place_workers
 
 MEGABYTE = 1_000_000
 

@@ -22,7 +22,7 @@ from physioclr.evaluation.probe import fit_probe
 from physioclr.evaluation.tasks import get_task, label_matrix
 from physioclr.method.encoder import Encoder
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.embed import Embedded, embed_split
+from physioclr.pipeline.embed.in_process import Embedded, embed_split
 
 SPLITS = ("train", "validation", "test")
 TRAINED, UNTRAINED, FEATURES = "PhysioCLR encoder", "untrained encoder", "150 features"

@@ -1,6 +1,7 @@
 """Signs that a pretraining fails, over its epochs: is it the patient's identity that is learned, or the signal's shape?
 
-What `pipeline/monitor.py` measured of each encoder of a method, and how two of the figures go together. Pure numbers.
+What `pipeline/pretrain/monitor.py` measured of each encoder of a method, and how two of the figures go together. Pure
+numbers.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import ray
 from ray.data import DataContext
 from rich.console import Console
 
-from physioclr.pipeline.placement import Machine, kinds, total
+from physioclr.pipeline.training.placement import Machine, kinds, total
 from physioclr.sources.pseudonyms import VARIABLE
 
 # Labels of machines, given by the files in cluster/. Machines without them are for everything.

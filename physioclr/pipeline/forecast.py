@@ -17,17 +17,17 @@ from physioclr.method.classifier import Classifier
 from physioclr.method.encoder import Encoder, parameter_count
 from physioclr.pipeline import run
 from physioclr.pipeline.bill import facts_of, in_worker_hours, on_workers, preparing, training
-from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, cells
-from physioclr.pipeline.compare_noise import is_done
+from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, cells
+from physioclr.pipeline.compare.noise import is_done
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.finetune import encoder_and_model, with_batches_that_fit
-from physioclr.pipeline.finetune_fit import make_plan as finetune_plan
-from physioclr.pipeline.finetune_report import class_name
-from physioclr.pipeline.labelled import read_labelled
-from physioclr.pipeline.layout import split_of
-from physioclr.pipeline.pretrain import make_plan
-from physioclr.pipeline.search import check
-from physioclr.pipeline.search_ledger import read_records
+from physioclr.pipeline.finetune.fit import make_plan as finetune_plan
+from physioclr.pipeline.finetune.job import encoder_and_model, with_batches_that_fit
+from physioclr.pipeline.finetune.labelled import read_labelled
+from physioclr.pipeline.finetune.report import class_name
+from physioclr.pipeline.prepare.layout import split_of
+from physioclr.pipeline.pretrain.job import make_plan
+from physioclr.pipeline.search.job import check
+from physioclr.pipeline.search.ledger import read_records
 from physioclr.search import Choices, Parameter, SearchConfig
 from physioclr.sources.registry import open_source
 

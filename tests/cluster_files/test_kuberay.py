@@ -18,7 +18,7 @@ import ray
 import yaml
 
 from physioclr.pipeline.cluster import MARKET, MAY_COME, ROLE
-from physioclr.pipeline.placement import Machine, kinds
+from physioclr.pipeline.training.placement import Machine, kinds
 
 KUBERAY = Path(__file__).parents[2] / "cluster" / "kuberay"
 OVERLAYS = [KUBERAY / what / "overlays" / market for what in ("cluster", "job") for market in ("spot", "on-demand")]

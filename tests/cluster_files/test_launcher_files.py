@@ -17,7 +17,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 from physioclr.costs import load_costs
 from physioclr.pipeline.cluster import MARKET, MAY_COME, ROLE
-from physioclr.pipeline.placement import Machine, kinds
+from physioclr.pipeline.training.placement import Machine, kinds
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 CLOUDS = ("aws", "gcp")

@@ -10,8 +10,8 @@ from ray.cluster_utils import Cluster
 
 from physioclr.config import PrepareConfig
 from physioclr.pipeline import cluster
-from physioclr.pipeline.compare import _remote as driver
-from physioclr.pipeline.feed import in_plan_order
+from physioclr.pipeline.compare.job import _remote as driver
+from physioclr.pipeline.training.feed import in_plan_order
 
 pytestmark = pytest.mark.cluster
 
@@ -69,6 +69,6 @@ def test_reading_for_training_is_placed_as_data_work(roles: dict[str, str]) -> N
 
 
 def test_preparing_runs_with_labels(roles: dict[str, str], demo_config: PrepareConfig, console) -> None:  # type: ignore[no-untyped-def]
-    from physioclr.pipeline.prepare import prepare
+    from physioclr.pipeline.prepare.job import prepare
 
     assert prepare(demo_config, console).rows("train") > 0

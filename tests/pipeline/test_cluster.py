@@ -10,7 +10,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from physioclr.pipeline import cluster
 from physioclr.pipeline.cluster import MARKET, MAY_COME, ROLE
-from physioclr.pipeline.placement import Machine
+from physioclr.pipeline.training.placement import Machine
 
 HEAD = {ROLE: "head", MARKET: "on-demand", MAY_COME: "8x16c0g.4x8c1g"}
 DATA = {ROLE: "data", MARKET: "on-demand"}

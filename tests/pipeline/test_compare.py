@@ -20,8 +20,8 @@ from physioclr.comparison import CompareConfig
 from physioclr.errors import RunError
 from physioclr.evaluation.metrics import auroc
 from physioclr.pipeline import forecast
-from physioclr.pipeline.compare import compare
-from physioclr.pipeline.compare_result import headline
+from physioclr.pipeline.compare.job import compare
+from physioclr.pipeline.compare.result import headline
 from physioclr.pipeline.dataset import PreparedDataset
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from physioclr.comparison import CompareConfig
 from physioclr.config import FeatureConfig, NoiseConfig
 from physioclr.errors import ConfigError
-from physioclr.pipeline.compare_cells import AnswerCell, EncoderCell, _identity, cells
+from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, _identity, cells
 
 METHODS: dict[str, Any] = {
     "physioclr": {"answers": ["probe", "finetune"]},

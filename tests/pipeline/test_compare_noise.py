@@ -20,10 +20,10 @@ from physioclr.ecg.leads import LEADS
 from physioclr.evaluation.metrics import auroc
 from physioclr.features.extract import FeatureExtractor
 from physioclr.pipeline import forecast
-from physioclr.pipeline.compare import compare
+from physioclr.pipeline.compare.job import compare
+from physioclr.pipeline.compare.noisy import KEY, keys_of, with_noise
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.noisy import KEY, keys_of, with_noise
-from physioclr.pipeline.packing import signals_of
+from physioclr.pipeline.training.packing import signals_of
 
 pytestmark = pytest.mark.slow
 MODEL = {"width": 16, "depth": 1, "heads": 2, "feedforward": 32, "conv_channels": 8}

@@ -19,7 +19,7 @@ from physioclr.encoder import export_encoder
 from physioclr.errors import EncoderError, RunError
 from physioclr.method.encoder import Encoder
 from physioclr.pipeline.dataset import PreparedDataset, read_table
-from physioclr.pipeline.embedding import embed_archive, read_embeddings
+from physioclr.pipeline.embed.job import embed_archive, read_embeddings
 
 
 @pytest.fixture(scope="module")

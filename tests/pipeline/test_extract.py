@@ -10,9 +10,9 @@ import pytest
 from physioclr.config import FeatureConfig, NoiseConfig, SourceConfig
 from physioclr.ecg.standardise import standardise
 from physioclr.features.extract import FeatureExtractor
-from physioclr.pipeline import extract
+from physioclr.pipeline.compare.noisy import keys_of, with_noise
 from physioclr.pipeline.dataset import read_table
-from physioclr.pipeline.noisy import keys_of, with_noise
+from physioclr.pipeline.prepare import extract
 from physioclr.sources.demo import DemoSource
 
 

@@ -11,11 +11,11 @@ import pytest
 from ray.data import ExecutionOptions
 
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.feed import ReadSpan, training_stream
-from physioclr.pipeline.layout import SPLITS
-from physioclr.pipeline.order import Plan
-from physioclr.pipeline.packing import unpack
+from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.selection import Selection
+from physioclr.pipeline.training.feed import ReadSpan, training_stream
+from physioclr.pipeline.training.order import Plan
+from physioclr.pipeline.training.packing import unpack
 
 
 def plan_of(dataset: PreparedDataset, batch_size: int, epochs: int = 2) -> Plan:

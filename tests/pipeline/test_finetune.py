@@ -27,14 +27,14 @@ from physioclr.encoder import export_encoder
 from physioclr.errors import ConfigError, DatasetError, EncoderError, RunError, UserError
 from physioclr.evaluation.metrics import auroc, record_mean
 from physioclr.method.encoder import Encoder
-from physioclr.pipeline import scoring
 from physioclr.pipeline.dataset import PreparedDataset, read_table
-from physioclr.pipeline.finetune import finetune
-from physioclr.pipeline.layout import SPLITS
-from physioclr.pipeline.metrics_log import read_metrics
-from physioclr.pipeline.scoring import embeddings_of
+from physioclr.pipeline.embed import scoring
+from physioclr.pipeline.embed.scoring import embeddings_of
+from physioclr.pipeline.finetune.job import finetune
+from physioclr.pipeline.finetune.trained_on import identities_of, write_trained_on
+from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.trained_on import identities_of, write_trained_on
+from physioclr.pipeline.training.metrics_log import read_metrics
 
 ROOT = Path(__file__).parents[2]
 MODEL = ModelConfig(width=16, depth=1, heads=2, feedforward=32, conv_channels=8, position_groups=4, position_kernel=16)

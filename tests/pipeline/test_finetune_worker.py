@@ -17,11 +17,11 @@ from physioclr.method.classifier import Classifier
 from physioclr.method.encoder import Encoder
 from physioclr.method.views import decode, halves
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.feed import ReadSpan
-from physioclr.pipeline.finetune_fit import make_plan
-from physioclr.pipeline.finetune_worker import FinetuneWorker, Judged, judge
-from physioclr.pipeline.labelled import Labelled, read_labelled
-from physioclr.pipeline.packing import unpack
+from physioclr.pipeline.finetune.fit import make_plan
+from physioclr.pipeline.finetune.labelled import Labelled, read_labelled
+from physioclr.pipeline.finetune.worker import FinetuneWorker, Judged, judge
+from physioclr.pipeline.training.feed import ReadSpan
+from physioclr.pipeline.training.packing import unpack
 
 MODEL = ModelConfig(width=16, depth=1, heads=2, feedforward=32, conv_channels=8, position_groups=4, position_kernel=16)
 CONFIG = FinetuneConfig.model_validate(
@@ -81,7 +81,7 @@ def test_each_recording_is_trained_on_its_own_outcomes(data: Labelled) -> None:
 def test_validation_is_of_recordings_and_the_same_however_it_is_shared(
     data: Labelled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("physioclr.pipeline.finetune_worker.ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("physioclr.pipeline.finetune.worker.ROWS_AT_ONCE", 3)
     one = worker(data)
     whole = one._my_logits()
     shares = [worker(data, rank, 3)._my_logits() for rank in range(3)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from physioclr.pipeline.board import FAILURE, PREEMPTION, Board
-from physioclr.pipeline.interruptions import interruptions, told
+from physioclr.pipeline.training.board import FAILURE, PREEMPTION, Board
+from physioclr.pipeline.training.interruptions import interruptions, told
 
 
 def test_what_was_done_again_is_counted_by_cause() -> None:

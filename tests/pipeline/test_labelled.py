@@ -12,8 +12,8 @@ from physioclr.config import PrepareConfig, SourceConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.errors import DatasetError
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.labelled import PARTS, Labelled, read_labelled
-from physioclr.pipeline.prepare import prepare
+from physioclr.pipeline.finetune.labelled import PARTS, Labelled, read_labelled
+from physioclr.pipeline.prepare.job import prepare
 
 
 def labelled(dataset: PreparedDataset, **values: Any) -> Labelled:

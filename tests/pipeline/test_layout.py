@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from physioclr.config import PrepareConfig, SplitConfig
 from physioclr.ecg.record import RecordingRef
-from physioclr.pipeline.layout import lay_out, plan_entries, plan_table, split_of, units_of
+from physioclr.pipeline.prepare.layout import lay_out, plan_entries, plan_table, split_of, units_of
 
 
 def refs(patients: list[int]) -> list[tuple[int, RecordingRef]]:

@@ -7,7 +7,7 @@ import pytest
 
 from physioclr.config import NoiseConfig
 from physioclr.evaluation.noise import add_noise, power
-from physioclr.pipeline.noisy import Key, at_ratio, keys_of, noise_of, with_noise
+from physioclr.pipeline.compare.noisy import Key, at_ratio, keys_of, noise_of, with_noise
 
 KEYS: list[Key] = [("demo", "a", 0), ("demo", "a", 1), ("other", "a", 0)]
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from physioclr.pipeline.order import Plan, epoch_order
+from physioclr.pipeline.training.order import Plan, epoch_order
 
 groups = st.lists(st.integers(1, 9), min_size=1, max_size=30).map(tuple)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.packing import COLUMNS_READ, MAX_BEATS, PADDING, grain_of, pack, unpack
+from physioclr.pipeline.training.packing import COLUMNS_READ, MAX_BEATS, PADDING, grain_of, pack, unpack
 
 
 def rows(dataset: PreparedDataset, count: int = 5) -> pa.Table:

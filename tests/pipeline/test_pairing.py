@@ -10,10 +10,10 @@ from physioclr.config import AblationConfig, PrepareConfig, PretrainConfig
 from physioclr.features.delineation import USABLE
 from physioclr.features.reducer import Reducer
 from physioclr.method.batch import SegmentBatch
-from physioclr.pipeline.batches import reducer_tensors, to_segments
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.packing import COLUMNS_READ, Grain, features_of, grain_of
-from physioclr.pipeline.pairing import Pairing, dropped_columns, pairing_of, random_features
+from physioclr.pipeline.pretrain.pairing import Pairing, dropped_columns, pairing_of, random_features
+from physioclr.pipeline.training.batches import reducer_tensors, to_segments
+from physioclr.pipeline.training.packing import COLUMNS_READ, Grain, features_of, grain_of
 
 CPU = torch.device("cpu")
 

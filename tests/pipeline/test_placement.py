@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from physioclr.config import TrainingConfig
 from physioclr.errors import RunError
-from physioclr.pipeline.placement import Machine, kinds, place_workers, room, total
+from physioclr.pipeline.training.placement import Machine, kinds, place_workers, room, total
 
 
 def test_workers_leave_cpus_for_data() -> None:

@@ -22,8 +22,8 @@ from physioclr.ecg.record import REJECTION_REASONS
 from physioclr.errors import DatasetError
 from physioclr.features.reducer import Reducer
 from physioclr.pipeline.dataset import ROW_SCHEMA, PreparedDataset
-from physioclr.pipeline.finish import usable_features
-from physioclr.pipeline.prepare import prepare
+from physioclr.pipeline.prepare.finish import usable_features
+from physioclr.pipeline.prepare.job import prepare
 
 ROOT = Path(__file__).parents[2]
 

@@ -28,8 +28,8 @@ from physioclr.config import (
     TrainingConfig,
 )
 from physioclr.pipeline.dataset import PreparedDataset, read_table
-from physioclr.pipeline.metrics_log import read_metrics
-from physioclr.pipeline.pretrain import pretrain
+from physioclr.pipeline.pretrain.job import pretrain
+from physioclr.pipeline.training.metrics_log import read_metrics
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,9 +14,9 @@ from rich.console import Console
 from physioclr.config import PrepareConfig, SourceConfig
 from physioclr.errors import DatasetError, SourceError
 from physioclr.pipeline.dataset import FORMAT, Manifest
-from physioclr.pipeline.extract import ReadUnit
-from physioclr.pipeline.layout import split_of
-from physioclr.pipeline.prepare import plan_recordings, prepare, units_to_do
+from physioclr.pipeline.prepare.extract import ReadUnit
+from physioclr.pipeline.prepare.job import plan_recordings, prepare, units_to_do
+from physioclr.pipeline.prepare.layout import split_of
 from physioclr.sources.demo import DemoSource
 from physioclr.sources.pseudonyms import VARIABLE, PatientKey
 from tests.secrets import files_with

@@ -13,8 +13,8 @@ from rich.console import Console
 import physioclr
 from physioclr.config import MonitorConfig, PrepareConfig, PretrainConfig, SourceConfig, TrainingConfig
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.metrics_log import read_metrics
-from physioclr.pipeline.pretrain import pretrain
+from physioclr.pipeline.pretrain.job import pretrain
+from physioclr.pipeline.training.metrics_log import read_metrics
 
 pytestmark = pytest.mark.real
 

@@ -10,12 +10,12 @@ from rich.console import Console
 from physioclr.config import ModelConfig, NoiseConfig
 from physioclr.encoder import export_encoder, load_encoder
 from physioclr.method.encoder import Encoder
-from physioclr.pipeline import scoring
-from physioclr.pipeline.batches import segments_of
+from physioclr.pipeline.compare.noisy import KEY, keys_of, with_noise
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.noisy import KEY, keys_of, with_noise
-from physioclr.pipeline.packing import signals_of
+from physioclr.pipeline.embed import scoring
 from physioclr.pipeline.selection import Selection
+from physioclr.pipeline.training.batches import segments_of
+from physioclr.pipeline.training.packing import signals_of
 
 LEVELS = [NoiseConfig(kind="mains", db=6.0), NoiseConfig(kind="mix", db=0.0), NoiseConfig(kind="mains", db=0.0)]
 

@@ -21,9 +21,9 @@ from physioclr import configfile
 from physioclr.config import PretrainConfig
 from physioclr.errors import RunError
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.metrics_log import read_metrics
-from physioclr.pipeline.search import search
-from physioclr.pipeline.search_ledger import read_records
+from physioclr.pipeline.search.job import search
+from physioclr.pipeline.search.ledger import read_records
+from physioclr.pipeline.training.metrics_log import read_metrics
 from physioclr.search import METRIC, SearchConfig
 
 pytestmark = pytest.mark.cluster  # minutes each, and each with a Ray of its own: pytest -m cluster tests/pipeline

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from physioclr.errors import ConfigError
-from physioclr.pipeline.search import _scheduler, check
-from physioclr.pipeline.search_ledger import TrialRecord
-from physioclr.pipeline.search_progress import SearchProgress
-from physioclr.pipeline.search_proposals import Proposals
-from physioclr.pipeline.search_result import best_config, best_record, importance, table
-from physioclr.pipeline.search_space import as_drawn, check_space, drawn, grid_size, within
+from physioclr.pipeline.search.job import _scheduler, check
+from physioclr.pipeline.search.ledger import TrialRecord
+from physioclr.pipeline.search.progress import SearchProgress
+from physioclr.pipeline.search.proposals import Proposals
+from physioclr.pipeline.search.result import best_config, best_record, importance, table
+from physioclr.pipeline.search.space import as_drawn, check_space, drawn, grid_size, within
 from physioclr.search import METRIC, PROPOSAL, SearchConfig
 
 SPACE: dict[str, Any] = {

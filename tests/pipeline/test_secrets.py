@@ -18,10 +18,10 @@ from physioclr.config import FeatureConfig, ModelConfig, OptimiserConfig, Prepar
 from physioclr.encoder import export_encoder
 from physioclr.method.encoder import Encoder as Network
 from physioclr.pipeline import run
-from physioclr.pipeline.extract import ExtractUnit, ReadUnit
-from physioclr.pipeline.finish import assemble_shard
-from physioclr.pipeline.prepare import plan_recordings, units_to_do
-from physioclr.pipeline.state import TrainState, make_optimiser
+from physioclr.pipeline.prepare.extract import ExtractUnit, ReadUnit
+from physioclr.pipeline.prepare.finish import assemble_shard
+from physioclr.pipeline.prepare.job import plan_recordings, units_to_do
+from physioclr.pipeline.training.state import TrainState, make_optimiser
 from physioclr.sources.pseudonyms import VARIABLE
 from tests.secrets import files_with, own_archive, stands_in
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.layout import SPLITS
+from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.selection import Selection
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from physioclr.config import OptimiserConfig
 from physioclr.errors import RunError
-from physioclr.pipeline.state import FILE, TrainState, load_checkpoint, make_optimiser
+from physioclr.pipeline.training.state import FILE, TrainState, load_checkpoint, make_optimiser
 
 
 def state(steps: int = 20, **options: object) -> TrainState:

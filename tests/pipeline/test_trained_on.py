@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from physioclr.pipeline import trained_on
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.layout import SPLITS
+from physioclr.pipeline.finetune import trained_on
+from physioclr.pipeline.finetune.trained_on import identities_of, overlap_of, read_trained_on, write_trained_on
+from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.trained_on import identities_of, overlap_of, read_trained_on, write_trained_on
 
 
 def test_every_row_is_there_whoever_read_it(

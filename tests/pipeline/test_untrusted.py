@@ -22,12 +22,12 @@ from physioclr.encoder import export_encoder, load_encoder
 from physioclr.errors import ConfigError, DatasetError, EncoderError, RunError, SourceError
 from physioclr.method.encoder import Encoder as Network
 from physioclr.pipeline.dataset import FORMAT, PreparedDataset, ShardEntry, read_table
-from physioclr.pipeline.extract import ReadUnit
-from physioclr.pipeline.prepare import plan_recordings, units_to_do
+from physioclr.pipeline.finetune.trained_on import FILE as TRAINED_ON
+from physioclr.pipeline.finetune.trained_on import read_trained_on
+from physioclr.pipeline.prepare.extract import ReadUnit
+from physioclr.pipeline.prepare.job import plan_recordings, units_to_do
 from physioclr.pipeline.run import check_claim
-from physioclr.pipeline.state import FILE, load_checkpoint
-from physioclr.pipeline.trained_on import FILE as TRAINED_ON
-from physioclr.pipeline.trained_on import read_trained_on
+from physioclr.pipeline.training.state import FILE, load_checkpoint
 from physioclr.sources.demo import DemoSource
 from physioclr.sources.registry import open_source
 

@@ -1,0 +1,1 @@
+"""Methods x tasks x label fractions x seeds to a table (`jobs/compare.py`)."""

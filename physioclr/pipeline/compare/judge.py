@@ -1,0 +1,71 @@
+"""From the predictions of a comparison's cells to figures: recordings lined up, then judged on the same resamples."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from physioclr import storage
+from physioclr.evaluation.comparison import Compared, Key, Outcomes, compare
+from physioclr.evaluation.metrics import record_mean
+from physioclr.pipeline.compare.cells import AnswerCell
+from physioclr.pipeline.dataset import read_table
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Test recordings of a cell: names, patients, outcomes [n, C] and mean scores [n, C], sorted by name."""
+
+    names: list[str]
+    patients: list[str]
+    y: NDArray[np.bool_]
+    scores: Floats
+
+
+def prediction_file(cell: AnswerCell) -> str:
+    """Where the predictions of a cell are."""
+    return storage.join(cell.uri, "predictions.parquet")
+
+
+def judge(
+    scored: Sequence[tuple[Key, Predicted]], wanted: Collection[str], reference: str, resamples: int
+) -> tuple[list[str], dict[Key, Compared]]:
+    """Predictions by (method, column), one a seed, to the `wanted` columns that there are, and figures."""
+    everyone: dict[str, str] = {}  # recordings of all columns, and whose they are
+    for _, one in scored:
+        everyone |= dict(zip(one.names, one.patients, strict=True))
+    names = sorted(everyone)
+    place = {name: at for at, name in enumerate(names)}
+    columns: dict[str, Outcomes] = {}
+    scores: dict[Key, list[Floats]] = {}
+    for (method, column), one in scored:
+        rows = np.array([place[name] for name in one.names])
+        columns.setdefault(column, Outcomes(one.y, rows))
+        if not np.array_equal(columns[column].rows, rows):
+            raise AssertionError(f"{method} was tested on other recordings than its column {column}")
+        scores.setdefault((method, column), []).append(one.scores)
+    columns = {name: columns[name] for name in columns if name in wanted}
+    found = compare(columns, scores, [everyone[name] for name in names], reference, resamples=resamples)
+    return list(columns), found
+
+
+def read_predicted(file: str) -> Predicted:
+    """The test recordings in a file of predictions."""
+    table = read_table(file)
+    table = table.filter(pc.equal(table["split"], "test"))
+    named = zip(table["dataset"].to_pylist(), table["record_id"].to_pylist(), strict=True)
+    name = np.array([f"{dataset}/{record}" for dataset, record in named])
+    unique, record = np.unique(name, return_inverse=True)
+    classes = [column.removeprefix("true_") for column in table.column_names if column.startswith("true_")]
+    values = np.stack([table[f"score_{each}"].to_numpy() for each in classes], axis=1)
+    first, means = record_mean(values, record)
+    y = np.stack([table[f"true_{each}"].to_numpy(zero_copy_only=False) for each in classes], axis=1)[first]
+    order = np.argsort(name[first])
+    patients = np.array(table["patient_id"].to_pylist())[first][order]
+    return Predicted(unique.tolist(), patients.tolist(), y[order], means[order])

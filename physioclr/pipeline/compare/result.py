@@ -1,0 +1,116 @@
+"""The table of a comparison: from the predictions of its cells to Markdown, CSV, a summary and a report."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from physioclr import storage
+from physioclr.comparison import CompareConfig
+from physioclr.evaluation.comparison import MEAN
+from physioclr.evaluation.summary import without_nan
+from physioclr.pipeline import run
+from physioclr.pipeline.compare.cells import AnswerCell
+from physioclr.pipeline.compare.judge import judge, prediction_file, read_predicted
+from physioclr.pipeline.compare.noise_result import noise_csv, noise_tables
+from physioclr.pipeline.compare.signs import courses_of, signs_csv
+from physioclr.report.comparison import markdown, render_comparison
+from physioclr.report.noise import NoiseTable, noise_markdown
+from physioclr.report.target import TargetTable
+
+
+def write_result(
+    config: CompareConfig, uri: str, done: Sequence[AnswerCell], failed: list[tuple[str, str]], console: Console
+) -> dict[str, Any]:
+    """Judge the cells that are done and write everything into the comparison's folder; returns the summary."""
+    tables = []
+    for target in config.targets:
+        own = [cell for cell in done if cell.target == target]
+        if own:
+            console.print(f"Judging {len(own)} answers on {target}", highlight=False)
+            tables.append(_table(config, target, own))
+    if config.noise is not None:
+        console.print("Judging them under noise", highlight=False)
+    noisy = noise_tables(config, done)
+    text = markdown(tables, config.reference) + noise_markdown(noisy, config.reference)
+    storage.write_text(storage.join(uri, "table.md"), text)
+    storage.write_text(storage.join(uri, "table.csv"), _csv(tables))
+    courses = courses_of(done)
+    storage.write_text(storage.join(uri, "signs.csv"), signs_csv(courses))
+    if noisy:
+        storage.write_text(storage.join(uri, "noise.csv"), noise_csv(noisy))
+    dumped = config.model_dump(mode="json")
+    page = render_comparison(config.name, dumped, tables, config.reference, failed, courses, noisy)
+    storage.write_text(storage.join(uri, "report.html"), page)
+    summary: dict[str, Any] = {
+        "comparison": config.name,
+        "uri": uri,
+        "reference": config.reference,
+        "seeds": list(config.seeds),
+        "answers": len(done),
+        "failed": [{"cell": cell, "reason": reason} for cell, reason in failed],
+        "targets": {table.name: _plain(table) for table in tables},
+        **({"noise": [_plain_noise(each) for each in noisy]} if noisy else {}),
+        "table": storage.join(uri, "table.md"),
+        "csv": storage.join(uri, "table.csv"),
+        "signs": storage.join(uri, "signs.csv"),
+        "report": storage.join(uri, "report.html"),
+    }
+    plain: dict[str, Any] = without_nan(summary)
+    run.write_summary(uri, plain)
+    return plain
+
+
+def headline(summary: dict[str, Any], console: Console) -> dict[str, Any]:
+    """The table, printed, and the part of the summary that fits a glance."""
+    console.print(storage.read_text(summary["table"]), highlight=False, markup=False, soft_wrap=True)
+    facts = {key: summary[key] for key in ("comparison", "answers")}
+    facts |= {f"failed: {one['cell']}": one["reason"] for one in summary["failed"]}
+    return facts | {key: summary[key] for key in ("table", "csv", "report")}
+
+
+def _table(config: CompareConfig, target: str, done: Sequence[AnswerCell]) -> TargetTable:
+    scored = [((cell.row, cell.column), read_predicted(prediction_file(cell))) for cell in done]
+    wanted = {f"{task} {100 * fraction:g} %" for task in config.targets[target].tasks for fraction in config.fractions}
+    columns, found = judge(scored, wanted, config.reference, config.resamples)
+    rows = list(dict.fromkeys(cell.row for cell in done))
+    sizes = {cell.column: run.summary_of(cell.uri)["data"] for cell in done}  # type: ignore[index]
+    return TargetTable(target, rows, [*columns, *([MEAN] if len(columns) > 1 else [])], found, sizes)
+
+
+def _csv(tables: Sequence[TargetTable]) -> str:
+    """A row a method, column and metric."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ("target", "method", "column", "metric", "estimate", "low", "high", "difference", "low", "high", "by seed")
+    )
+    for table in tables:
+        for (method, column), cell in table.cells.items():
+            for metric, figure in cell.figures.items():
+                gap = cell.difference.get(metric)
+                writer.writerow(
+                    (
+                        *(table.name, method, column, metric, figure.estimate, figure.low, figure.high),
+                        *((gap.estimate, gap.low, gap.high) if gap else ("", "", "")),
+                        " ".join(f"{value:.4f}" for value in cell.by_seed.get(metric, ())),
+                    )
+                )
+    return out.getvalue()
+
+
+def _plain(table: TargetTable) -> dict[str, Any]:
+    return {"data": table.sizes, "cells": _cells(table)}
+
+
+def _plain_noise(table: NoiseTable) -> dict[str, Any]:
+    return {"target": table.target, "column": table.column, "kind": table.kind, "cells": _cells(table.table)}
+
+
+def _cells(table: TargetTable) -> list[dict[str, Any]]:
+    return [{"method": method, "column": column, **asdict(cell)} for (method, column), cell in table.cells.items()]

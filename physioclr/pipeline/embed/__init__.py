@@ -1,0 +1,1 @@
+"""Recordings through an exported network (`jobs/embed.py`, and wherever embeddings or scores are needed)."""

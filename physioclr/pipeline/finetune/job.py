@@ -1,0 +1,229 @@
+"""The fine-tuning job: labels and an encoder to a classifier, its predictions, figures and report.
+
+URI/encoder/             the classifier: encoder, `head.safetensors`, `classes.json`
+    predictions.parquet  a row a 5 s segment of the validation and test rows
+    report.html
+    summary.json         written last: the run is complete
+    checkpoints/, metrics.jsonl, tensorboard/   of all modes but `probe`
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from rich.console import Console
+
+from physioclr import storage
+from physioclr.config import ModelConfig
+from physioclr.downstream import FinetuneConfig
+from physioclr.encoder import Encoder, load_encoder
+from physioclr.errors import RunError
+from physioclr.evaluation.overlap import refuse_overlap
+from physioclr.pipeline import cluster, run
+from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.embed.scoring import embeddings_of, scores_of
+from physioclr.pipeline.finetune.fit import Fitted, fit_classifier, fit_linear_probe
+from physioclr.pipeline.finetune.labelled import Labelled, read_labelled
+from physioclr.pipeline.finetune.report import class_name, write_report
+from physioclr.pipeline.finetune.result import figures_of, write_predictions
+from physioclr.pipeline.finetune.trained_on import identities_of, overlap_of, read_trained_on, write_trained_on
+from physioclr.pipeline.training.placement import hints, place_workers
+
+NOT_CHECKED = "not checked: the encoder does not say which recordings it was trained on (no trained_on.parquet)"
+NO_WEIGHTS = "none possible: no pretrained weights are used"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the encoder has seen: the sentence for the result, and the table for the next encoder, if it is known."""
+
+    overlap: dict[str, Any] | str
+    trained_on: pa.Table | None
+
+
+def finetune(config: FinetuneConfig, console: Console) -> dict[str, Any]:
+    """Run (or go on with, or just report) the run that `config` names; returns its summary.
+
+    Raises a `UserError` when the name, the data, the encoder, the task or the cluster do not allow it.
+    """
+    run.check_claim(config)
+    finished = run.summary_of(run.run_uri(config))
+    if finished is not None:
+        console.print(f"The run {config.name!r} is complete; nothing to do.", highlight=False)
+        return finished
+    with run.alone(config, console):
+        return _go_on(config, console)
+
+
+def _go_on(config: FinetuneConfig, console: Console) -> dict[str, Any]:
+    """From wherever the run is to its end."""
+    data = read_labelled(config, PreparedDataset.open(config.prepared))
+    encoder, model = encoder_and_model(config)
+    fitting = with_batches_that_fit(config, len(data.split.train), console)
+    cluster.connect()
+    machines = cluster.machines()
+    gpu = place_workers(config.training, machines).gpu
+    _say(config, data, console)
+    seen = what_was_seen(config, data, console)
+    uri = run.claim(config)
+    for hint in hints(config.training, machines, (config.output, config.prepared)):
+        console.print(hint, highlight=False)
+    started = time.time()
+    scores, fitted = _fit(fitting, uri, data, encoder, model, gpu, console)
+    if seen.trained_on is not None:
+        write_trained_on(seen.trained_on, storage.join(uri, "encoder"))
+    return _finish(config, uri, data, scores, fitted, seen, time.time() - started, console)
+
+
+def headline(summary: dict[str, Any]) -> dict[str, Any]:
+    """The part of a run's summary that fits a glance; summary.json has the rest."""
+    test, overlap = summary["test"]["recordings"], summary["overlap"]
+    task = (
+        f"{summary['task']}, {test['counted']} of {len(test['positives'])} classes have both outcomes in the test part"
+    )
+    facts = {"run": summary["run_uri"], "task": task}
+    for name, count in summary["data"].items():
+        facts[name] = f"{count['recordings']:,} recordings of {count['patients']:,} patients"
+    facts["trained"] = summary["trained"]["how"]
+    for metric, name in (("auroc", "macro-AUROC"), ("auprc", "macro-AUPRC")):
+        facts[f"{name} of test recordings"] = _interval(test["macro"][metric])
+    facts["macro-AUROC of test segments"] = _interval(summary["test"]["segments"]["macro"]["auroc"])
+    if "challenge_score" in test["overall"]:
+        facts["Challenge score"] = _interval(test["overall"]["challenge_score"])
+    facts["overlap with pretraining"] = (
+        overlap if isinstance(overlap, str) else f"{overlap['found']} of {overlap['test_rows']} test windows"
+    )
+    return facts | {key: summary[key] for key in ("predictions", "classifier", "report")}
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    if figure["estimate"] is None:
+        return "not defined: no class has both outcomes"
+    ends = f" ({figure['low']:.3f} to {figure['high']:.3f})" if figure["low"] is not None else ""
+    return f"{figure['estimate']:.3f}{ends}"
+
+
+def encoder_and_model(config: FinetuneConfig) -> tuple[Encoder | None, ModelConfig]:
+    """The encoder on the CPU, or None in mode `scratch`, and the network's sizes: its own where one is named."""
+    if config.encoder is None:
+        return None, config.model
+    encoder = load_encoder(config.encoder, device="cpu")
+    return (None if config.mode == "scratch" else encoder), encoder.model
+
+
+def with_batches_that_fit(config: FinetuneConfig, rows: int, console: Console) -> FinetuneConfig:
+    """The configuration with a batch that the training rows fill. `RunError` when they do not fill the smallest."""
+    training = config.training
+    parts = training.shares
+    if config.mode == "probe" or rows >= training.batch_size:
+        return config
+    batch_size = rows // parts * parts
+    if batch_size < 2:
+        raise RunError(
+            f"{rows} training rows cannot be shared by training.workers {training.most} in training.accumulate "
+            f"{training.accumulate} micro-batches; lower these, or raise label_fraction."
+        )
+    console.print(f"Batches of {batch_size} instead of {training.batch_size}: there are {rows} training rows.")
+    return config.model_copy(update={"training": training.model_copy(update={"batch_size": batch_size})})
+
+
+def what_was_seen(config: FinetuneConfig, data: Labelled, console: Console) -> Seen:
+    """Whether the encoder knows test rows already. Raises `UserError` if it does, unless that is allowed."""
+    if config.mode == "scratch" or config.encoder is None:
+        return Seen(NO_WEIGHTS, identities_of(data.selection(data.split.train), console))
+    known = read_trained_on(config.encoder)
+    if known is None:
+        console.print(f"Overlap with pretraining: {NOT_CHECKED}.", highlight=False)
+        return Seen(NOT_CHECKED, None)
+    overlap = overlap_of(known, identities_of(data.selection(data.split.test), console))
+    refuse_overlap(overlap, config.allow_overlap)
+    if len(overlap.rows):
+        console.print(
+            f"Pretraining has seen {len(overlap.rows)} of the {overlap.test_rows} test rows or their patients; "
+            "allow_overlap is set, and the result says so.",
+            highlight=False,
+        )
+    if not overlap.patients_checked:
+        console.print("Overlap with pretraining: patients have pseudonyms of other keys there, and are not compared.")
+    mine = identities_of(data.selection(data.split.train), console)
+    return Seen(overlap.as_dict(), pa.concat_tables([known, mine]))
+
+
+def _say(config: FinetuneConfig, data: Labelled, console: Console) -> None:
+    counts = data.counts()
+    sizes = ", ".join(f"{count['windows']:,} {name}" for name, count in counts.items())
+    console.print(f"Task {data.task.name}: 10 s windows for {sizes}", highlight=False)
+    never = data.never_seen()
+    if never:
+        console.print(
+            f"{len(never)} of {len(data.task.classes)} classes have not both outcomes in training, so nothing is "
+            f"learned of them: {', '.join(map(class_name, never))}",
+            highlight=False,
+        )
+
+
+def _fit(
+    config: FinetuneConfig,
+    uri: str,
+    data: Labelled,
+    encoder: Encoder | None,
+    model: ModelConfig,
+    gpu: bool,
+    console: Console,
+) -> tuple[dict[str, NDArray[np.float64]], Fitted]:
+    """Scores [n, 2, C] of the validation and test rows, from the classifier exported below `uri`."""
+    target = storage.join(uri, "encoder")
+    parts = ("train", "validation", "test") if config.mode == "probe" else ("validation", "test")
+    rows = np.sort(np.concatenate([data.part(name) for name in parts]))
+    places = {name: np.searchsorted(rows, data.part(name)) for name in parts}
+    if config.mode == "probe":
+        assert encoder is not None, "the configuration sees to it"
+        whole = embeddings_of(data.selection(rows), str(config.encoder), gpu, console)
+        embedded = {name: whole[place] for name, place in places.items()}
+        return fit_linear_probe(config, data, embedded, encoder, target)
+    fitted = fit_classifier(config, uri, data, model, target, console)
+    whole = scores_of(data.selection(rows), target, gpu, console)
+    return {name: whole[place].astype(np.float64) for name, place in places.items()}, fitted
+
+
+def _finish(
+    config: FinetuneConfig,
+    uri: str,
+    data: Labelled,
+    scores: dict[str, NDArray[np.float64]],
+    fitted: Fitted,
+    seen: Seen,
+    seconds: float,
+    console: Console,
+) -> dict[str, Any]:
+    """Predictions, figures, report and last the summary: a summary means that all is there."""
+    write_predictions(data, scores, storage.join(uri, "predictions.parquet"))
+    summary: dict[str, Any] = {
+        "run": config.name,
+        "run_uri": uri,
+        "mode": config.mode,
+        "task": data.task.name,
+        "classes": list(data.task.classes),
+        "not_in_training": list(data.never_seen()),
+        "dataset": data.datasets[0].uri,
+        "tested_on": data.datasets[-1].uri,
+        "encoder": None if config.mode == "scratch" else config.encoder,
+        "label_fraction": config.label_fraction,
+        "data": data.counts(),
+        "overlap": seen.overlap,
+        "trained": fitted.as_dict(),
+        "seconds": round(seconds, 1),  # of the last start of this run, if it was stopped in between
+        **figures_of(config, data, scores),
+        "predictions": storage.join(uri, "predictions.parquet"),
+        "classifier": storage.join(uri, "encoder"),
+        "report": storage.join(uri, "report.html"),
+    }
+    console.print("Drawing the report", highlight=False)
+    write_report(config, uri, data, scores["test"], summary, headline(summary))
+    run.write_summary(uri, summary)
+    return summary

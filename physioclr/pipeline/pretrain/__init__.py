@@ -1,0 +1,1 @@
+"""Stage 2: a prepared dataset to an encoder (`jobs/pretrain.py`)."""

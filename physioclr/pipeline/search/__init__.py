@@ -1,0 +1,1 @@
+"""Configurations to the best of them, on Ray Tune (`jobs/search.py`)."""

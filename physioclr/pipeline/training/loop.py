@@ -1,0 +1,215 @@
+"""The training loop that each Ray Train worker runs, whatever it trains. Which samples come when is the plan's business
+(`order.py`); what is trained, on what loss, and what is measured is a subclass's (`pretrain/worker.py`,
+`finetune/worker.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import Checkpoint
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from physioclr import storage
+from physioclr.pipeline.training.board import PREEMPTION
+from physioclr.pipeline.training.fit import CHECKPOINTS, Start
+from physioclr.pipeline.training.memory import keep_freed_memory
+from physioclr.pipeline.training.metrics_log import MetricsLog
+from physioclr.pipeline.training.notice import Notice
+from physioclr.pipeline.training.packing import Grain, unpack
+from physioclr.pipeline.training.state import TrainState, make_optimiser
+
+
+class Loop(ABC):
+    """One of the workers, from a checkpoint (or the beginning) to the end of the plan.
+
+    `job` has `config` (with `training`, `optimiser` and `checkpoint`), `run_uri`, `plan`, `threads` and `board`.
+    """
+
+    def __init__(self, job: Any) -> None:
+        self.job, self.config = job, job.config
+        context = ray.train.get_context()
+        self.rank, self.world = context.get_world_rank(), context.get_world_size()
+        self.device = ray.train.torch.get_device()
+        torch.set_num_threads(job.threads)
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        torch.manual_seed(self.config.training.seed)  # the same first weights on every worker
+        self.trained = self.build().to(self.device)
+        steps = job.plan.epochs * job.plan.steps_per_epoch
+        optimiser, schedule = make_optimiser(self.parameters(), self.config.optimiser, steps)
+        self.state = TrainState(self.trained, optimiser, schedule, self.config.training.seed)
+        self._restore()
+        self.model = self._wrapped()
+        self.log = MetricsLog(job.run_uri, self.state.step) if self.rank == 0 else None
+        self.notice = Notice(self.rank, self.world, self.device)
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """What is trained, on the CPU."""
+
+    @abstractmethod
+    def forward(self, grain: Grain, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a micro-batch by `self.model`, and detached terms over all workers, `loss` among them."""
+
+    @abstractmethod
+    def measure(self) -> dict[str, float]:
+        """Figures at the end of an epoch; on ranks other than 0 only those that decide how to go on."""
+
+    def parameters(self) -> Any:
+        """What the optimiser changes: parameters, or groups of them with learning rates."""
+        return self.trained.parameters()
+
+    def begin(self) -> None:  # noqa: B027 - most have nothing to do
+        """What is done once before the first step."""
+
+    def ended(self) -> bool:
+        """Whether nothing is left to do after this epoch, though the plan goes on; the same on every worker."""
+        return False
+
+    def _restore(self) -> None:
+        checkpoint = ray.train.get_checkpoint()
+        start: Start | None = getattr(self.job, "start", None)
+        if checkpoint is not None:
+            with checkpoint.as_directory() as folder:
+                self.state.load(Path(folder))
+        elif start is not None:
+            self.state.begin_at(start.uri)
+
+    def _wrapped(self) -> nn.Module:
+        model = self.trained
+        if self.config.training.compile:
+            model.compile()  # in place: the names in the checkpoint stay as they are
+        if self.world > 1:
+            model = DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None)
+        return model
+
+    def run(self) -> None:
+        """Train to the end of the plan, measuring and saving at the end of each epoch."""
+        plan, checkpoint = self.job.plan, self.config.checkpoint
+        if self.log is not None:
+            self.log.merge(ray.get(self.job.board.begin.remote(self.state.step, self.state.samples_seen, self.world)))
+        self.begin()
+        grains = self.grains()
+        while self.state.step < plan.epochs * plan.steps_per_epoch and not self.ended():
+            started = time.perf_counter()
+            terms = self.step(grains)
+            self._count(terms, time.perf_counter() - started)
+            notice = self.notice.due()
+            if notice and self.log is not None:
+                self.job.board.blame.remote(PREEMPTION)
+            if self.state.step % plan.steps_per_epoch == 0:
+                self._end_epoch()
+            elif notice or (checkpoint.every_steps and self.state.step % checkpoint.every_steps == 0):
+                self._save(self.state.means())
+
+    def grains(self) -> Iterator[Grain]:
+        """This worker's micro-batches. Each must start where the plan says, or the data went out of order."""
+        shard = ray.train.get_dataset_shard("train")
+        grain_size = self.job.plan.batch_size // (self.config.training.accumulate * self.world)
+        expected = self.state.samples_seen + self.rank * grain_size
+        for batch in shard.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
+            grain = unpack(batch)
+            if grain.position[0] != expected or len(grain.position) != grain_size:
+                raise RuntimeError(f"sample {grain.position[0]} came where {expected} was due: blocks out of order")
+            yield grain
+            expected += grain_size * self.world
+
+    def step(self, grains: Iterator[Grain]) -> dict[str, Tensor]:
+        """One optimiser step over all workers; returns its terms, averaged over the micro-batches."""
+        training = self.config.training
+        self._seed_step()
+        generator = torch.Generator().manual_seed(_mix(training.seed, self.state.step, 0))
+        sums: dict[str, Tensor] = {}
+        for micro in range(training.accumulate):
+            grain = next(grains)
+            with self._sync_only_if(micro == training.accumulate - 1), self.autocast():
+                loss, terms = self.forward(grain, generator)
+                (loss / training.accumulate).backward()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value / training.accumulate
+        limit = self.config.optimiser.clip_norm
+        norm = nn.utils.clip_grad_norm_(self.trained.parameters(), limit if limit is not None else torch.inf)
+        self.state.optimiser.step()
+        self.state.optimiser.zero_grad(set_to_none=True)
+        self.state.schedule.step()
+        self.state.step += 1
+        self.state.samples_seen += self.job.plan.batch_size
+        return {**sums, "gradient_norm": norm.detach()}
+
+    def _seed_step(self) -> None:
+        """Dropout differs between workers and steps, and is the same when a step is done again after a restart."""
+        torch.manual_seed(_mix(self.config.training.seed, self.state.step, self.rank + 1))
+
+    def _sync_only_if(self, last: bool) -> AbstractContextManager[Any]:
+        if isinstance(self.model, DistributedDataParallel) and not last:
+            return self.model.no_sync()
+        return nullcontext()
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision that `training.precision` asks for."""
+        precision = self.config.training.precision
+        low = precision == "bfloat16" or (precision == "auto" and self.device.type == "cuda")
+        return torch.autocast(self.device.type, dtype=torch.bfloat16) if low else nullcontext()
+
+    def _count(self, terms: dict[str, Tensor], seconds: float) -> None:
+        """Add a step to the epoch's sums, and now and then to the log and the driver's progress."""
+        values = dict(zip(terms, torch.stack([value.float() for value in terms.values()]).tolist(), strict=True))
+        self.state.add(values)
+        if self.log is None:
+            return
+        self.job.board.tell.remote(self.state.samples_seen, f"loss {values['loss']:.3f}")
+        if self.state.step % self.config.training.log_every_steps == 0:
+            rate = self.job.plan.batch_size / seconds
+            learning_rate = self.state.schedule.get_last_lr()[0]
+            row = {"kind": "step", "step": self.state.step, "samples": self.state.samples_seen, **values}
+            self.log.add({**row, "learning_rate": learning_rate, "samples_per_second": rate})
+
+    def _end_epoch(self) -> None:
+        means, figures = self.state.means(), self.measure()
+        if self.log is not None:
+            epoch = self.state.step // self.job.plan.steps_per_epoch
+            row = {"kind": "epoch", "epoch": epoch, "step": self.state.step, "samples": self.state.samples_seen}
+            self.log.add({**row, **means, **figures})
+        self.state.sums, self.state.counts = {}, {}
+        self._save({**means, **figures})
+        if self.log is not None:
+            self.job.board.add.remote(self.log.last)
+
+    def _save(self, metrics: dict[str, float]) -> None:
+        """Upload a checkpoint (from rank 0; all weights are equal) and register it with Ray Train."""
+        facts = {"step": self.state.step, "samples_seen": self.state.samples_seen}
+        metric, mode = self.config.checkpoint.metric, self.config.checkpoint.mode
+        # Not infinite: Ray Train keeps scores as JSON, where infinity becomes null, and cannot restore those.
+        worst = sys.float_info.max if mode == "min" else -sys.float_info.max
+        score = metrics.get(metric, worst)
+        reported = {**facts, metric: score if np.isfinite(score) else worst}
+        if self.rank:
+            ray.train.report(reported)
+            return
+        assert self.log is not None
+        self.log.flush()
+        with tempfile.TemporaryDirectory() as folder, self.notice.saving(), self._readable():
+            self.state.save(Path(folder), self.config.model_dump(mode="json"))
+            name = f"step-{self.state.step:08d}"
+            ray.train.report(reported, checkpoint=Checkpoint.from_directory(folder), checkpoint_dir_name=name)
+
+    def _readable(self) -> AbstractContextManager[None]:
+        return storage.readable_errors(storage.join(self.job.run_uri, CHECKPOINTS), "Writing a checkpoint to")
+
+
+def _mix(seed: int, step: int, stream: int) -> int:
+    """One 63-bit seed out of three numbers, such that neighbouring steps and workers have nothing in common."""
+    return int(np.random.SeedSequence([seed, step, stream]).generate_state(1, np.uint64)[0] >> 1)
