@@ -59,8 +59,8 @@ def head() -> Iterator[Head]:
     """A head started as the shipped files start it, on ports of its own, with secrets in its environment."""
     with tempfile.TemporaryDirectory(prefix="token-", dir="/tmp", ignore_cleanup_errors=True) as name:
         port, dashboard, *others = (free_port() for _ in range(7))
-        names = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "metrics-export-port")
-        names += ("ray-client-server-port", "runtime-env-agent-port")
+        names = ["dashboard-agent-listen-port", "dashboard-agent-grpc-port", "metrics-export-port"]
+        names += ["ray-client-server-port", "runtime-env-agent-port"]
         words = [f"--{name}={number}" for name, number in zip(names, others, strict=True)]
         words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--port={port}", "--num-cpus=2"]
         words += ["--node-ip-address=127.0.0.1", f"--temp-dir={name}", "--object-store-memory=200000000", "--block"]
