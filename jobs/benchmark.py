@@ -6,6 +6,7 @@ python jobs/benchmark.py delineation data=URI       # P, QRS and T against cardi
 python jobs/benchmark.py agreement data=URI         # beats and intervals of `batched` beside those of `neurokit`
 python jobs/benchmark.py features data=URI          # rate and memory of measuring features, beside NeuroKit2's
 python jobs/benchmark.py noise data=URI             # what noise does to features and pairs
+python jobs/benchmark.py operation                  # to the first step, after a worker was killed, for checkpoints
 python jobs/benchmark.py pairs data=URI             # lead, missing values, components and delta, judged by labels
 """
 
@@ -14,21 +15,23 @@ from __future__ import annotations
 import sys
 
 from physioclr.benchmarks.agreement import agreement_benchmark
-from physioclr.benchmarks.delineation import delineation_benchmark
-from physioclr.benchmarks.features import features_benchmark
-from physioclr.benchmarks.ingest import ingest_benchmark
-from physioclr.benchmarks.noise import noise_benchmark
-from physioclr.benchmarks.pairs import pairs_benchmark
-from physioclr.benchmarks.probe import probe_benchmark
-from physioclr.config import (
+from physioclr.benchmarks.config import (
     AgreementBenchmark,
     DelineationBenchmark,
     FeaturesBenchmark,
     IngestBenchmark,
     NoiseBenchmark,
+    OperationBenchmark,
     PairsBenchmark,
     ProbeBenchmark,
 )
+from physioclr.benchmarks.delineation import delineation_benchmark
+from physioclr.benchmarks.features import features_benchmark
+from physioclr.benchmarks.ingest import ingest_benchmark
+from physioclr.benchmarks.noise import noise_benchmark
+from physioclr.benchmarks.operation import operation_benchmark
+from physioclr.benchmarks.pairs import pairs_benchmark
+from physioclr.benchmarks.probe import probe_benchmark
 from physioclr.pipeline import cli
 
 BENCHMARKS: cli.Benchmarks = {
@@ -37,6 +40,7 @@ BENCHMARKS: cli.Benchmarks = {
     "features": (FeaturesBenchmark, features_benchmark),
     "ingest": (IngestBenchmark, ingest_benchmark),
     "noise": (NoiseBenchmark, noise_benchmark),
+    "operation": (OperationBenchmark, operation_benchmark),
     "pairs": (PairsBenchmark, pairs_benchmark),
     "probe": (ProbeBenchmark, probe_benchmark),
 }

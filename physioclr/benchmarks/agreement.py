@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from physioclr.benchmarks.agreement_report import MEASURES, show
+from physioclr.benchmarks.config import AgreementBenchmark
 from physioclr.benchmarks.recordings import read_recordings, source_of
-from physioclr.config import AgreementBenchmark, FeatureConfig
+from physioclr.config import FeatureConfig
 from physioclr.ecg.record import FS, INT16_PER_UNIT, SEGMENT_SAMPLES
 from physioclr.errors import SourceError
 from physioclr.evaluation.agreement import REASONS, SAME_COMPLEX_MS, Beats, compare_beats, limits_of_agreement

@@ -12,7 +12,7 @@ from rich import table as rich_table
 from rich.console import Console
 
 from physioclr import storage
-from physioclr.config import AgreementBenchmark
+from physioclr.benchmarks.config import AgreementBenchmark
 from physioclr.evaluation.agreement import END_MS, REASONS
 from physioclr.report.agreement_plot import Panel, draw_agreement
 from physioclr.report.benchmarks import png

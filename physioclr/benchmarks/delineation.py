@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from physioclr.benchmarks.annotated import AnnotatedRecordings, read_annotated
+from physioclr.benchmarks.config import DelineationBenchmark
 from physioclr.benchmarks.delineation_tables import BATCHED, print_tables
-from physioclr.config import DelineationBenchmark, FeatureConfig
+from physioclr.config import FeatureConfig
 from physioclr.ecg.leads import LEADS
 from physioclr.ecg.record import FS
 from physioclr.evaluation import waves

@@ -26,10 +26,11 @@ from threadpoolctl import threadpool_limits
 
 import physioclr
 from physioclr.benchmarks import footprint
+from physioclr.benchmarks.config import FeaturesBenchmark
 from physioclr.benchmarks.profile import stage_shares
 from physioclr.benchmarks.recordings import RECORDINGS_AT_ONCE, name_of, read_recordings
 from physioclr.benchmarks.worker import FeatureWorker
-from physioclr.config import FeatureConfig, FeaturesBenchmark
+from physioclr.config import FeatureConfig
 from physioclr.features.extract import FeatureExtractor
 from physioclr.pipeline import cluster
 from physioclr.pipeline.progress import Meter

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from physioclr import storage
-from physioclr.config import IngestBenchmark, MonitorConfig, PrepareConfig, PretrainConfig, TrainingConfig
+from physioclr.benchmarks.config import IngestBenchmark
+from physioclr.config import MonitorConfig, PrepareConfig, PretrainConfig, TrainingConfig
 from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.prepare import job as prepare

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from physioclr import storage
+from physioclr.benchmarks.config import NoiseBenchmark
 from physioclr.benchmarks.recordings import Measured, Recordings, measure_all, name_of, number, read_recordings
-from physioclr.config import FeatureConfig, NoiseBenchmark
+from physioclr.config import FeatureConfig
 from physioclr.ecg.record import INT16_PER_UNIT
 from physioclr.errors import SourceError
 from physioclr.evaluation.noise import add_noise, make_noise

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from physioclr import storage
+from physioclr.benchmarks.config import PairsBenchmark
 from physioclr.benchmarks.recordings import Measured, Recordings, measure_once, number, read_recordings
-from physioclr.config import FeatureConfig, PairsBenchmark
+from physioclr.config import FeatureConfig
 from physioclr.ecg.leads import LEADS
 from physioclr.errors import ConfigError
 from physioclr.evaluation.pair_choice import RHYTHM, RHYTHMS, Judged, LabelledSegments, LabelSet, cross_validate

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from physioclr.config import ProbeBenchmark
+from physioclr.benchmarks.config import ProbeBenchmark
 from physioclr.encoder import load_encoder
 from physioclr.errors import DatasetError
 from physioclr.evaluation.bootstrap import macro_auroc_interval, paired_difference

@@ -16,7 +16,8 @@ from rich.console import Console
 
 import physioclr.features
 from physioclr import storage
-from physioclr.config import FeatureConfig, RecordingsBenchmark, SourceConfig, SourceKind
+from physioclr.benchmarks.config import RecordingsBenchmark
+from physioclr.config import FeatureConfig, SourceConfig, SourceKind
 from physioclr.ecg.record import RecordingRef
 from physioclr.ecg.standardise import standardise
 from physioclr.errors import RejectedRecording, SourceError

@@ -12,8 +12,8 @@ from rich.console import Console
 from physioclr.benchmarks import agreement
 from physioclr.benchmarks.agreement import agreement_benchmark, compare_engines
 from physioclr.benchmarks.agreement_report import MEASURES
+from physioclr.benchmarks.config import AgreementBenchmark
 from physioclr.benchmarks.recordings import read_recordings
-from physioclr.config import AgreementBenchmark
 from physioclr.errors import ConfigError, SourceError
 
 

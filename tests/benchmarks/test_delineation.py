@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from physioclr.benchmarks.annotated import read_annotated
+from physioclr.benchmarks.config import DelineationBenchmark
 from physioclr.benchmarks.delineation import BATCHED, delineation_benchmark
-from physioclr.config import DelineationBenchmark, FeatureConfig, SourceConfig
+from physioclr.config import FeatureConfig, SourceConfig
 from physioclr.ecg.leads import LEADS
 from physioclr.ecg.standardise import standardise
 from physioclr.errors import SourceError

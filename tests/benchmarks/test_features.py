@@ -13,19 +13,13 @@ from rich.console import Console
 
 from physioclr import configfile
 from physioclr.benchmarks import recordings
+from physioclr.benchmarks.config import FeaturesBenchmark, NoiseBenchmark, PairsBenchmark, RecordingsBenchmark
 from physioclr.benchmarks.features import features_benchmark
 from physioclr.benchmarks.noise import noise_benchmark
 from physioclr.benchmarks.pairs import pairs_benchmark
 from physioclr.benchmarks.profile import STAGES, stage_shares
 from physioclr.benchmarks.recordings import measure_all, measure_once, read_recordings, source_of
-from physioclr.config import (
-    FeatureConfig,
-    FeaturesBenchmark,
-    NoiseBenchmark,
-    PairsBenchmark,
-    RecordingsBenchmark,
-    SourceConfig,
-)
+from physioclr.config import FeatureConfig, SourceConfig
 from physioclr.errors import ConfigError, SourceError
 from physioclr.features.extract import FeatureExtractor
 from physioclr.pipeline.run import with_absolute_uris

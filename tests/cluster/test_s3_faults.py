@@ -15,7 +15,7 @@ import pytest
 
 from tests.cluster.faulty import FaultyS3, in_front_of
 from tests.cluster.nodes import ROOT
-from tests.cluster.runs import COMMON, ON_LAKE, check_whole, saved_step, starts
+from tests.cluster.runs import COMMON, ON_LAKE, check_whole, rows, saved_step, starts
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 WORDS = ("training.workers=1", "training.batch_size=6", "training.epochs=3", "checkpoint.every_steps=4")
@@ -78,6 +78,8 @@ def test_answers_take_two_seconds(store: tuple[Path, FaultyS3]) -> None:
     proxy.latency = 0.0  # enough is seen
     end(job)
     assert check_whole(lake / "runs/slow", batch=6, epochs=3)["restarts"] == 0
+    when = {row["step"]: row["time"] for row in rows(lake / "runs/slow", "step")}
+    assert when[5] - when[4] < 2.0, "the step after a checkpoint does not wait for its upload"
 
 
 def test_nothing_answers_for_three_quarters_of_a_minute(store: tuple[Path, FaultyS3]) -> None:

@@ -143,6 +143,8 @@ def test_a_run_leaves_what_was_promised(run: Path, demo_dataset: PreparedDataset
     assert 1 <= len(kept) <= 3, "keep=2 and the latest"
     epochs = [row for row in read_metrics(str(run)) if row["kind"] == "epoch"]
     assert [row["epoch"] for row in epochs] == [1, 2]
+    assert all(row["step_seconds"] > 0 for row in epochs)
+    assert epochs[1]["checkpoint_seconds"] > 0, "of the one at the end of the first epoch"
     for key in [
         "loss",
         "contrastive",

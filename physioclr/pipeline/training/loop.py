@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import numpy as np
 import ray.train
 import ray.train.torch
 import torch
-from ray.train import Checkpoint
+from ray.train import Checkpoint, CheckpointUploadMode
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -30,6 +31,8 @@ from physioclr.pipeline.training.metrics_log import MetricsLog
 from physioclr.pipeline.training.notice import Notice
 from physioclr.pipeline.training.packing import Grain, unpack
 from physioclr.pipeline.training.state import TrainState, make_optimiser
+
+UPLOAD_SECONDS = 1800.0  # longer than any checkpoint takes whose storage answers
 
 
 class Loop(ABC):
@@ -55,6 +58,9 @@ class Loop(ABC):
         self.model = self._wrapped()
         self.log = MetricsLog(job.run_uri, self.state.step) if self.rank == 0 else None
         self.notice = Notice(self.rank, self.world, self.device)
+        self._temporary = tempfile.TemporaryDirectory()  # of a checkpoint until it is uploaded
+        self._uploading = threading.Lock()  # one at a time, so that neither disk nor log can overtake
+        self._seconds = {"step_seconds": 0.0, "checkpoint_seconds": 0.0}
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -106,14 +112,16 @@ class Loop(ABC):
         while self.state.step < plan.epochs * plan.steps_per_epoch and not self.ended():
             started = time.perf_counter()
             terms = self.step(grains)
-            self._count(terms, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._seconds["step_seconds"] += seconds
+            self._count(terms, seconds)
             notice = self.notice.due()
             if notice and self.log is not None:
                 self.job.board.blame.remote(PREEMPTION)
             if self.state.step % plan.steps_per_epoch == 0:
                 self._end_epoch()
             elif notice or (checkpoint.every_steps and self.state.step % checkpoint.every_steps == 0):
-                self._save(self.state.means())
+                self._save(self.state.means(), waiting=notice)
 
     def grains(self) -> Iterator[Grain]:
         """This worker's micro-batches. Each must start where the plan says, or the data went out of order."""
@@ -174,37 +182,66 @@ class Loop(ABC):
         if self.state.step % self.config.training.log_every_steps == 0:
             rate = self.job.plan.batch_size / seconds
             learning_rate = self.state.schedule.get_last_lr()[0]
-            row = {"kind": "step", "step": self.state.step, "samples": self.state.samples_seen, **values}
-            self.log.add({**row, "learning_rate": learning_rate, "samples_per_second": rate})
+            row = {"kind": "step", "step": self.state.step, "samples": self.state.samples_seen, "time": time.time()}
+            self.log.add({**row, **values, "learning_rate": learning_rate, "samples_per_second": rate})
 
     def _end_epoch(self) -> None:
         means, figures = self.state.means(), self.measure()
         if self.log is not None:
             epoch = self.state.step // self.job.plan.steps_per_epoch
             row = {"kind": "epoch", "epoch": epoch, "step": self.state.step, "samples": self.state.samples_seen}
-            self.log.add({**row, **means, **figures})
+            self.log.add({**row, **means, **figures, **self._seconds})
+        self._seconds = dict.fromkeys(self._seconds, 0.0)
         self.state.sums, self.state.counts = {}, {}
-        self._save({**means, **figures})
+        self._save({**means, **figures}, waiting=True)
         if self.log is not None:
             self.job.board.add.remote(self.log.last)
 
-    def _save(self, metrics: dict[str, float]) -> None:
-        """Upload a checkpoint (from rank 0; all weights are equal) and register it with Ray Train."""
+    def _save(self, metrics: dict[str, float], waiting: bool) -> None:
+        """Upload a checkpoint (from rank 0; all weights are equal) and register it with Ray Train.
+
+        The steps that follow go on meanwhile, unless `waiting`: at the end of an epoch, of which others may hear only
+        when they find it in storage, and where the machine will be gone.
+        """
+        started = time.perf_counter()
         facts = {"step": self.state.step, "samples_seen": self.state.samples_seen}
-        metric, mode = self.config.checkpoint.metric, self.config.checkpoint.mode
+        metric, better = self.config.checkpoint.metric, self.config.checkpoint.mode
         # Not infinite: Ray Train keeps scores as JSON, where infinity becomes null, and cannot restore those.
-        worst = sys.float_info.max if mode == "min" else -sys.float_info.max
+        worst = sys.float_info.max if better == "min" else -sys.float_info.max
         score = metrics.get(metric, worst)
         reported = {**facts, metric: score if np.isfinite(score) else worst}
+        mode = CheckpointUploadMode.SYNC if waiting else CheckpointUploadMode.ASYNC
         if self.rank:
-            ray.train.report(reported)
+            ray.train.report(reported, checkpoint_upload_mode=mode)
             return
         assert self.log is not None
-        self.log.flush()
-        with tempfile.TemporaryDirectory() as folder, self.notice.saving(), self._readable():
-            self.state.save(Path(folder), self.config.model_dump(mode="json"))
-            name = f"step-{self.state.step:08d}"
-            ray.train.report(reported, checkpoint=Checkpoint.from_directory(folder), checkpoint_dir_name=name)
+        if not self._uploading.acquire(timeout=UPLOAD_SECONDS):
+            raise RuntimeError(f"the checkpoint before that of step {self.state.step} is still being uploaded")
+        write_log, storing = self.log.writing(), ray.train.get_context().get_storage()
+
+        def upload(checkpoint: Checkpoint, name: str) -> Checkpoint:
+            try:
+                with self._readable():
+                    write_log()  # first: a run that goes on from a checkpoint has all rows up to it
+                    stored: Checkpoint = storing.persist_current_checkpoint(checkpoint, name)
+            finally:
+                self._uploading.release()
+            return stored
+
+        name = f"step-{self.state.step:08d}"
+        folder = Path(self._temporary.name, name)
+        folder.mkdir()
+        with self.notice.saving():
+            self.state.save(folder, self.config.model_dump(mode="json"))
+            ray.train.report(
+                reported,
+                checkpoint=Checkpoint.from_directory(folder),
+                checkpoint_dir_name=name,
+                checkpoint_upload_mode=mode,
+                checkpoint_upload_fn=upload,
+                delete_local_checkpoint_after_upload=True,
+            )
+        self._seconds["checkpoint_seconds"] += time.perf_counter() - started
 
     def _readable(self) -> AbstractContextManager[None]:
         return storage.readable_errors(storage.join(self.job.run_uri, CHECKPOINTS), "Writing a checkpoint to")

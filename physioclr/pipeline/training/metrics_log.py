@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,16 @@ class MetricsLog:
             if isinstance(value, int | float) and key not in ("step", "epoch"):
                 self._writer.add_scalar(f"{row['kind']}/{key}", value, row["step"])
 
-    def flush(self) -> None:
-        """Write everything so far to storage."""
+    def writing(self) -> Callable[[], None]:
+        """What writes the rows so far to storage, now or later and in any thread."""
         text = "".join(json.dumps(row) + "\n" for row in self._rows)
-        storage.write_text(storage.join(self._run_uri, "metrics.jsonl"), text)
         self._writer.flush()
-        storage.upload(self._events, storage.join(self._run_uri, "tensorboard"))
+
+        def write() -> None:
+            storage.write_text(storage.join(self._run_uri, "metrics.jsonl"), text)
+            storage.upload(self._events, storage.join(self._run_uri, "tensorboard"))
+
+        return write
 
 
 def _finite(value: Any) -> Any:
