@@ -39,5 +39,5 @@ def test_a_worker_is_killed_and_the_run_goes_on(tmp_path: Path, console: Console
 
 def test_what_the_job_says_is_passed_on(tmp_path: Path, console: Console) -> None:
     wrong = OperationBenchmark(set=("training.device=gpu",), scratch=str(tmp_path / "scratch"))
-    with pytest.raises(RunError, match="no further checkpoint: error: .* on GPUs, but the cluster has 0"):
+    with pytest.raises(RunError, match="on GPUs, but the cluster has 0"):
         operation_benchmark(wrong, console)
