@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.error import HTTPError
 
-CODES = {500: "InternalError", 503: "SlowDown", 403: "AccessDenied"}
+CODES = {500: "InternalError", 503: "SlowDown", 403: "AccessDenied", 400: "ExpiredToken"}
 WRITES = ("PUT", "POST", "DELETE")
 
 
@@ -31,6 +31,7 @@ class FaultyS3(http.server.ThreadingHTTPServer):
         self.latency = 0.0  # seconds before each answer
         self.silent = threading.Event()  # no request is answered while this is set
         self.read_only = False  # whatever writes is answered with 403
+        self.expired = False  # whatever comes is answered as one whose credentials have expired
         self.dice = random.Random(0)
         self.count: Counter[str] = Counter()
         self.clients: list[subprocess.Popen[str]] = []  # of the test, which are ended with it
@@ -42,7 +43,7 @@ class FaultyS3(http.server.ThreadingHTTPServer):
 
     def healthy(self) -> None:
         """Every fault is off again."""
-        self.share, self.latency, self.read_only = 0.0, 0.0, False
+        self.share, self.latency, self.read_only, self.expired = 0.0, 0.0, False, False
         self.silent.clear()
         self.count.clear()
 
@@ -61,9 +62,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         while server.silent.is_set():
             time.sleep(0.1)
         time.sleep(server.latency)
-        if server.read_only and self.command in WRITES:
+        if server.expired or (server.read_only and self.command in WRITES):
             server.count["refused"] += 1
-            return self._refuse(403)
+            return self._refuse(400 if server.expired else 403)
         if server.dice.random() < server.share:
             server.count["failed"] += 1
             kind = server.dice.choice([500, 503, 0])

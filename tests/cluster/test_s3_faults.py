@@ -1,7 +1,8 @@
-"""S3 that fails, stalls, is slow or turns read-only: the run goes on, or says so and goes on later."""
+"""Storage that fails, stalls, is slow, refuses or is full: the run goes on, or says so and goes on later."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -82,31 +83,74 @@ def test_answers_take_two_seconds(store: tuple[Path, FaultyS3]) -> None:
     assert when[5] - when[4] < 2.0, "the step after a checkpoint does not wait for its upload"
 
 
-def test_nothing_answers_for_three_quarters_of_a_minute(store: tuple[Path, FaultyS3]) -> None:
+def test_nothing_answers_for_a_minute(store: tuple[Path, FaultyS3]) -> None:
     lake, proxy = store
     job = start("silence", proxy)
     once(lambda: saved_step(lake / "runs/silence") > 0, job)
     proxy.silent.set()
-    threading.Timer(45, proxy.silent.clear).start()
+    threading.Timer(60, proxy.silent.clear).start()
     end(job)
     check_whole(lake / "runs/silence", batch=6, epochs=3)
 
 
-def test_the_bucket_turns_read_only(store: tuple[Path, FaultyS3]) -> None:
+@pytest.mark.parametrize("fault", ["read_only", "expired"])
+def test_what_was_allowed_is_refused(store: tuple[Path, FaultyS3], fault: str) -> None:
+    """The bucket turns read-only; the credentials expire."""
     lake, proxy = store
-    run = lake / "runs/refused"
-    job = start("refused", proxy)
+    run = lake / "runs" / fault
+    job = start(fault, proxy)
     once(lambda: saved_step(run) > 0, job)
-    proxy.read_only = True
+    setattr(proxy, fault, True)
     said = end(job, code=2)
     assert proxy.count["refused"] > 0
-    last = said.splitlines()[-1]  # whoever wrote first after it: the step log, the checkpoint, or Ray's list of those
+    last = said.splitlines()[-1]  # whoever asked first after it: the step log, the checkpoint, or Ray's list of those
     assert last.startswith("error: ")
-    assert "s3://lake/runs/refused/" in last
+    assert "s3://lake/" in last
     assert "was refused; check the credentials" in last
     assert "Traceback" not in said
 
     proxy.healthy()
-    end(start("refused", proxy))
+    end(start(fault, proxy))
     check_whole(run, batch=6, epochs=3)
     assert starts(run)[-1]["step"] >= 4, "from the last checkpoint, not from the beginning"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 40 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("a small file system needs root to be mounted")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_the_disk_is_full(small_disk: Path, prepared: Path) -> None:
+    run, junk = small_disk / "full", small_disk / "junk"
+    words = ["name=full", f"output={small_disk}", f"dataset.uri={prepared}", "dataset.sources=[]", *COMMON, *WORDS]
+
+    def job() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "jobs/pretrain.py"), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "RAY_ADDRESS": "local"},
+        )
+
+    first = job()
+    once(lambda: saved_step(run) > 0, first)
+    with junk.open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(100_000))
+            file.flush()
+    said = end(first, code=2)
+    assert said.splitlines()[-1].startswith("error: ")
+    assert "No space left on device" in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+    junk.unlink()
+    end(job())
+    check_whole(run, batch=6, epochs=3)
