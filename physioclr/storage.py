@@ -194,6 +194,22 @@ def remove(uri: str) -> None:
             fs.rm(path, recursive=True)
 
 
+def check_arrived(folder: Path, uri: str) -> None:
+    """Raise `StorageError` unless every file of the local `folder` is below `uri` as long as it should be.
+
+    What copies through pyarrow is not told when the last bytes find no space: it learns of that in closing the file.
+    """
+    fs, path = filesystem(uri)
+    for file in sorted(one for one in folder.rglob("*") if one.is_file()):
+        name, size = file.relative_to(folder).as_posix(), file.stat().st_size
+        with readable_errors(join(uri, name), "Writing"):
+            there = fs.info(f"{path}/{name}")["size"]
+        if there != size:
+            raise StorageError(
+                f"Writing {join(uri, name)} failed: {there:,} of {size:,} bytes have arrived; is there no space left?"
+            )
+
+
 def upload(folder: Path, uri: str) -> None:
     """Copy every file of the local `folder` below `uri`."""
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -81,3 +81,19 @@ def _forget_clients() -> None:
     import s3fs
 
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("cut", [0, 3])
+def test_a_copy_that_is_too_short_is_noticed(tmp_path: Path, cut: int) -> None:
+    """As a full disk leaves it."""
+    (tmp_path / "from/deep").mkdir(parents=True)
+    for name in ("one", "deep/two"):
+        (tmp_path / "from" / name).write_bytes(bytes(5))
+    storage.upload(tmp_path / "from", f"{tmp_path}/to")
+    storage.check_arrived(tmp_path / "from", f"{tmp_path}/to")
+    (tmp_path / "to/deep/two").write_bytes(bytes(cut))
+    with pytest.raises(StorageError, match=rf"to/deep/two failed: {cut} of 5 bytes have arrived"):
+        storage.check_arrived(tmp_path / "from", f"{tmp_path}/to")
+    (tmp_path / "to/deep/two").unlink()
+    with pytest.raises(StorageError, match="to/deep/two does not exist"):
+        storage.check_arrived(tmp_path / "from", f"{tmp_path}/to")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
+from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FakeMultiNodeProvider
 
 from physioclr.pipeline.cluster import MAY_COME, ROLE
 
@@ -52,7 +52,8 @@ def _configuration(kinds: Mapping[str, Kind]) -> dict[str, Any]:
         "upscaling_speed": 10.0,
         "idle_timeout_minutes": IDLE_SECONDS / 60,
         "provider": {
-            "type": "fake_multinode",
+            "type": "external",
+            "module": f"{FakeMultiNodeProvider.__module__}.{FakeMultiNodeProvider.__qualname__}",
             "launch_multiple": True,
             "head_node_id": FAKE_HEAD_NODE_ID,
             "disable_node_updaters": True,

@@ -25,7 +25,7 @@ from tests.cluster.runs import MODEL
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 # What a cloud's killer of processes that use too much memory would choose from: what works, and what drives a trial.
 WORKERS = ("ray::ExtractUnit", "ray::Map", "ray::RayTrainWorker", "ray::ImplicitFunc")
-KILLS = {"prepare": 5, "pretrain": 6, "search": 4, "finetune": 5}
+KILLS = {"prepare": 2, "pretrain": 7, "search": 5, "finetune": 6}
 SECONDS = (1.0, 6.0)  # between two kills
 
 

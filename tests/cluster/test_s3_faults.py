@@ -142,13 +142,12 @@ def test_the_disk_is_full(small_disk: Path, prepared: Path) -> None:
 
     first = job()
     once(lambda: saved_step(run) > 0, first)
-    with junk.open("wb") as file, contextlib.suppress(OSError):
+    with junk.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(100_000))
-            file.flush()
     said = end(first, code=2)
     assert said.splitlines()[-1].startswith("error: ")
-    assert "No space left on device" in said.splitlines()[-1]
+    assert "space left" in said.splitlines()[-1]
     assert "Traceback" not in said
 
     junk.unlink()

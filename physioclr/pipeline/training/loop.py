@@ -224,6 +224,7 @@ class Loop(ABC):
                 with self._readable():
                     write_log()  # first: a run that goes on from a checkpoint has all rows up to it
                     stored: Checkpoint = storing.persist_current_checkpoint(checkpoint, name)
+                    storage.check_arrived(Path(checkpoint.path), storage.join(self.job.run_uri, CHECKPOINTS, name))
             finally:
                 self._uploading.release()
             return stored
