@@ -158,6 +158,7 @@ def test_twenty_kills(tmp_path: Path) -> None:
     )
     assert curves(calm / "searches/lot") == curves(other / "searches/lot")
     assert [status for status, _ in curves(other / "searches/lot")] == ["finished"] * 3
-    same_weights(calm / "runs/tuned/classifier/model.safetensors", other / "runs/tuned/classifier/model.safetensors")
+    for name in ("model", "head"):
+        same_weights(*(one / f"runs/tuned/encoder/{name}.safetensors" for one in (calm, other)))
     scores = [pq.read_table(one / "runs/tuned/predictions.parquet") for one in (calm, other)]
     assert scores[0].equals(scores[1])
