@@ -14,6 +14,8 @@ from physioclr.report.page import Section, Table, render_page
 from physioclr.report.signs import signs_sections
 from physioclr.report.target import METRIC, TargetTable, figure_of, gap_of, grid
 
+ACROSS = 5  # panels beside each other: more would be drawn too small to read
+
 
 def markdown(tables: Sequence[TargetTable], reference: str) -> str:
     """Macro-AUROC of every method with intervals, and below what each is ahead of (+) or behind `reference`."""
@@ -35,10 +37,12 @@ def _sizes(table: TargetTable) -> str:
 def draw_comparison(table: TargetTable, reference: str) -> Figure:
     """A panel a column: each method's macro-AUROC with its interval and, small, each seed's; the reference dotted."""
     methods = list(table.methods)
+    across = min(len(table.columns), ACROSS)
+    down = -(-len(table.columns) // across)
     with look():
-        figure = new_figure(2.2 * len(table.columns) + 1.8, 0.26 * len(methods) + 1.0)
+        figure = new_figure(2.2 * across + 1.8, (0.26 * len(methods) + 0.7) * down + 0.3)
         for place, column in enumerate(table.columns):
-            axes = figure.add_subplot(1, len(table.columns), place + 1)
+            axes = figure.add_subplot(down, across, place + 1)
             for at, method in enumerate(methods):
                 cell = table.cells.get((method, column))
                 if cell is None:
@@ -54,7 +58,7 @@ def draw_comparison(table: TargetTable, reference: str) -> Figure:
                 axes.axvline(base.figures[METRIC].estimate, color=INK, linestyle=":", linewidth=0.8)
             axes.set_ylim(len(methods) - 0.4, -0.6)
             axes.set_yticks(
-                range(len(methods)), [plain(name) for name in methods] if not place else [""] * len(methods)
+                range(len(methods)), [plain(name) for name in methods] if not place % across else [""] * len(methods)
             )
             axes.set_title(plain(column), loc="left")
         figure.supxlabel("macro-AUROC, 95 % interval over patients; ticks: single seeds", fontsize=8)
