@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from tests.cluster.conftest import Bed
 from tests.cluster.lan import Host, wait_until
-from tests.cluster.nodes import Job, RayCluster
+from tests.cluster.nodes import ENDED, Job, RayCluster
 from tests.cluster.runs import check_whole, pretrain, rows, saved_step, starts
 
 SECONDS = int(os.environ.get("PHYSIOCLR_SOAK_SECONDS", "0"))
@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.timeout(3 * SECONDS + 1800),
     pytest.mark.skipif(not SECONDS, reason="PHYSIOCLR_SOAK_SECONDS is not set: 3600 for an hour of trouble"),
 ]
-EPOCHS = max(SECONDS // 30, 4)
+EPOCHS = max(SECONDS // 6, 4)  # of 3 s when nothing is wrong
 WORDS = ("training.workers=2", "training.batch_size=6", f"training.epochs={EPOCHS}", "training.max_failures=1000")
 NOTICE_SECONDS = 30
 
@@ -94,8 +94,8 @@ def until_it_has_ended(job: Job, run: Path, seconds: float) -> Iterator[None]:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         before = saved_step(run)
-        job.until(lambda before=before: saved_step(run) > before, 600, "a further checkpoint")
-        if saved_step(run) >= 13 * (EPOCHS - 1):  # 13 steps an epoch
+        job.until(lambda before=before: saved_step(run) > before or job.status() in ENDED, 600, "a further checkpoint")
+        if job.status() in ENDED or saved_step(run) >= 13 * (EPOCHS - 1):  # 13 steps an epoch
             return
         yield
 
