@@ -60,8 +60,6 @@ def fit(
         return latest_result(uri)
     workers = place_workers(training, cluster.machines())
     limit = training.placement_timeout_s
-    if workers.gpu:
-        _refuse_gpus_that_torch_cannot_use(training, workers.cpus)
     news = board.start()
     begin = start.samples_seen if start else 0
     trainer = TorchTrainer(
@@ -90,6 +88,8 @@ def fit(
     many = f"{workers.fewest} to {workers.count}" if workers.elastic else f"{workers.count}"
     console.print(f"{what}: {many} workers with {where} each", highlight=False)
     cluster.say_if_busy(workers.fewest * workers.cpus + (0 if workers.elastic else 1), console)
+    if workers.gpu:
+        _refuse_gpus_that_torch_cannot_use(training, workers.cpus)
     with (
         board.shown(news, samples.plan.samples, what.split()[0], console, listener),
         storage.readable_causes(storage.join(uri, CHECKPOINTS), "Keeping checkpoints in"),
