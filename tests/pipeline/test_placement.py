@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from physioclr.config import TrainingConfig
@@ -87,6 +87,7 @@ def test_workers_find_room_one_by_one_or_are_refused(
 
 
 @given(machines=MACHINES, count=st.integers(1, 8))
+@example(machines=[Machine(1, 0, 1), Machine(1, 2, 0)], count=1)
 def test_cpus_of_nobodys_choice_are_such_as_there_are(machines: list[Machine], count: int) -> None:
     """On many small machines, a share of all CPUs is more than any machine has."""
     if total(machines)["CPU"] > 1:

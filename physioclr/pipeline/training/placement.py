@@ -41,10 +41,10 @@ def kinds(label: str) -> tuple[Machine, ...]:
 
 
 def total(machines: Sequence[Machine]) -> dict[str, float]:
-    """CPUs and GPUs of all of them."""
+    """CPUs of all of them, and the GPUs that have a CPU beside them: a worker on a GPU needs some of one too."""
     return {
         "CPU": float(sum(one.count * one.cpus for one in machines)),
-        "GPU": float(sum(one.count * one.gpus for one in machines)),
+        "GPU": float(sum(one.count * one.gpus for one in machines if one.cpus > 0)),
     }
 
 
@@ -115,8 +115,8 @@ def place_workers(training: TrainingConfig, machines: Sequence[Machine]) -> Work
     gpu = training.device == "gpu" or (training.device == "auto" and there["GPU"] >= training.fewest)
     if gpu and there["GPU"] < training.fewest:
         raise RunError(
-            f"training.workers is {training.fewest} on GPUs, but the cluster has {there['GPU']:.0f}; lower "
-            "training.workers, set training.device=cpu, or add machines."
+            f"training.workers is {training.fewest} on GPUs, but the cluster has {there['GPU']:.0f} with CPUs beside "
+            "them; lower training.workers, set training.device=cpu, or add machines."
         )
     if training.fewest < training.most:
         return _place_elastic(training, machines, gpu)
