@@ -8,6 +8,7 @@ python jobs/benchmark.py features data=URI          # rate and memory of measuri
 python jobs/benchmark.py noise data=URI             # what noise does to features and pairs
 python jobs/benchmark.py operation                  # to the first step, after a worker was killed, for checkpoints
 python jobs/benchmark.py pairs data=URI             # lead, missing values, components and delta, judged by labels
+python jobs/benchmark.py scaling                    # preparing and training over workers, on the cluster that is there
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from physioclr.benchmarks.config import (
     OperationBenchmark,
     PairsBenchmark,
     ProbeBenchmark,
+    ScalingBenchmark,
 )
 from physioclr.benchmarks.delineation import delineation_benchmark
 from physioclr.benchmarks.features import features_benchmark
@@ -32,6 +34,7 @@ from physioclr.benchmarks.noise import noise_benchmark
 from physioclr.benchmarks.operation import operation_benchmark
 from physioclr.benchmarks.pairs import pairs_benchmark
 from physioclr.benchmarks.probe import probe_benchmark
+from physioclr.benchmarks.scaling import scaling_benchmark
 from physioclr.pipeline import cli
 
 BENCHMARKS: cli.Benchmarks = {
@@ -43,6 +46,7 @@ BENCHMARKS: cli.Benchmarks = {
     "operation": (OperationBenchmark, operation_benchmark),
     "pairs": (PairsBenchmark, pairs_benchmark),
     "probe": (ProbeBenchmark, probe_benchmark),
+    "scaling": (ScalingBenchmark, scaling_benchmark),
 }
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ class TrainingConfig(Section):
 class CheckpointConfig(Section):
     """What is kept while training. Checkpoints are written at the end of each epoch, and between if asked."""
 
-    every_steps: Positive | None = None
+    every_steps: Positive | None = None  # at most so many are lost with a worker: one is begun in half as many
     keep: Positive = 2
     metric: str = "loss"  # of the epoch rows in metrics.jsonl; decides which checkpoints are kept beside the latest
     mode: Literal["min", "max"] = "min"

@@ -74,7 +74,7 @@ class FinetuneTraining(TrainingConfig):
 class FinetuneCheckpoint(Section):
     """Checkpoints are written at the end of each epoch, and between if asked. The latest and the best are kept."""
 
-    every_steps: Positive | None = None
+    every_steps: Positive | None = None  # at most so many are lost with a worker: one is begun in half as many
 
     @property
     def metric(self) -> str:

@@ -23,8 +23,8 @@ from rich.console import Console
 from physioclr.config import FeatureConfig, PrepareConfig, SourceConfig, SplitConfig
 
 ROOT = Path(__file__).parents[1]
-# A busy machine is no reason to fail. In CI the drawn examples are always the same: a change is judged by what it changed;
-# what other examples find is found, and mended, where it is worked on.
+# A busy machine is no reason to fail. In CI the drawn examples are always the same, so that a change is judged by what
+# it changed; what other examples find is mended where it is worked on.
 settings.register_profile("project", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("project")
 os.environ["RAY_ADDRESS"] = "local"  # never join a cluster that happens to run on this machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from physioclr.config import FeatureConfig, ModelConfig, NoiseKind, SourceConfig, SourceKind
 from physioclr.section import Positive, Section
@@ -31,6 +31,21 @@ class IngestBenchmark(Section):
     batch_size: Annotated[int, Field(ge=2)] = 16
     steps: Positive = 6  # in each phase
     rounds: Positive = 3  # of both phases, one after the other
+
+
+class ScalingBenchmark(Section):
+    """`jobs/benchmark.py scaling`: rates of preparing and of training over the number of workers, on the cluster that
+    is there."""
+
+    sources: tuple[SourceConfig, ...] = (SourceConfig(),)
+    features: FeatureConfig = FeatureConfig()
+    scratch: str = "work/benchmark-scaling"  # datasets and runs go here, and go again; all machines must see it
+    prepare_workers: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2, 4)
+    training_workers: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2)
+    cpus_per_worker: Annotated[float, Field(gt=0)] | None = None  # of training; null: what the machines have
+    model: ModelConfig = ModelConfig(size="tiny")
+    batch_size: Annotated[int, Field(ge=2)] = 16  # of all workers together
+    steps: Positive = 40  # at least, with each number of workers
 
 
 class RecordingsBenchmark(Section):
@@ -128,6 +143,13 @@ class OperationBenchmark(Section):
 
     config: str | None = None  # YAML file of a pretraining; without it, the demo's
     set: tuple[str, ...] = ()  # KEY=VALUE of that pretraining
+    address: str | None = None  # of a cluster's dashboard: submitted there (and nothing is killed); null: run here
     kills: Annotated[int, Field(ge=0)] = 2  # of training workers, after further checkpoints
-    every_steps: Positive = 5  # between checkpoints
+    every_steps: Positive = 10  # as `checkpoint.every_steps`: a checkpoint is begun in half as many
     scratch: str = "work/benchmark-operation"  # the run goes here, and goes again
+
+    @model_validator(mode="after")
+    def _kills_are_made_here(self) -> OperationBenchmark:
+        if self.address is not None and "kills" in self.model_fields_set and self.kills:
+            raise ValueError("with an address nothing is killed; leave kills out, or set it to 0")
+        return self

@@ -15,10 +15,10 @@ from rich.table import Table
 
 from physioclr import storage
 from physioclr.benchmarks.config import IngestBenchmark
-from physioclr.config import MonitorConfig, PrepareConfig, PretrainConfig, TrainingConfig
+from physioclr.benchmarks.preparing import MEGABYTE, measure_preparing, preparing_table
+from physioclr.config import MonitorConfig, PretrainConfig, TrainingConfig
 from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.prepare import job as prepare
 from physioclr.pipeline.prepare.extract import peak_bytes
 from physioclr.pipeline.pretrain.pairing import pairing_of
 from physioclr.pipeline.pretrain.worker import Job, Worker
@@ -29,14 +29,15 @@ from physioclr.pipeline.training.order import Plan
 from physioclr.pipeline.training.packing import Grain
 from physioclr.pipeline.training.placement import place_workers
 
-MEGABYTE = 1_000_000
-
 
 def ingest_benchmark(config: IngestBenchmark, console: Console) -> dict[str, Any]:
     """Print both tables and return their figures; what was written below `config.scratch` is deleted at the end."""
     cluster.connect()
-    preparing = {count: _prepare(config, count, console) for count in config.workers}
-    console.print(_preparing_table(preparing))
+    preparing = {
+        count: measure_preparing(_prepared_uri(config, count), config.sources, config.features, count, console)
+        for count in config.workers
+    }
+    console.print(preparing_table(preparing))
     dataset = PreparedDataset.open(_prepared_uri(config, config.workers[-1]))
     training = _train(config, dataset, console)
     console.print(_training_table(training))
@@ -46,29 +47,6 @@ def ingest_benchmark(config: IngestBenchmark, console: Console) -> dict[str, Any
 
 def _prepared_uri(config: IngestBenchmark, workers: int) -> str:
     return storage.join(config.scratch, f"prepared-{workers}")
-
-
-def _prepare(config: IngestBenchmark, workers: int, console: Console) -> dict[str, Any]:
-    """Prepare everything with so many workers. The rate leaves out each worker's first unit: its imports."""
-    uri = _prepared_uri(config, workers)
-    storage.remove(uri)
-    settings = PrepareConfig(uri=uri, sources=config.sources, features=config.features, workers=workers)
-    started = time.perf_counter()
-    plan = prepare.plan_recordings(settings, console)
-    done: list[tuple[float, int]] = []
-    peaks: dict[int, int] = {}
-    for counts in prepare.unit_counts(settings, prepare.units_to_do(settings, plan)):
-        done.append((time.perf_counter(), int(counts["recordings"])))
-        peaks[int(counts["worker"])] = int(counts["peak_bytes"])
-    steady = done[workers:]
-    seconds = done[-1][0] - done[workers - 1][0]
-    prepare.prepare(settings, console)
-    return {
-        "recordings": sum(plan.values()),
-        "recordings_per_second": round(sum(count for _, count in steady) / seconds, 2),
-        "seconds_with_start": round(time.perf_counter() - started, 1),
-        "peak_megabytes_of_each_worker": sorted(round(peak / MEGABYTE) for peak in peaks.values()),
-    }
 
 
 def _train(config: IngestBenchmark, dataset: PreparedDataset, console: Console) -> dict[str, Any]:
@@ -132,18 +110,6 @@ def _rate(worker: Worker, grains: Iterator[Grain], steps: int, batch: int) -> fl
         terms = worker.step(grains)
     float(terms["loss"])
     return steps * batch / (time.perf_counter() - started)
-
-
-def _preparing_table(preparing: dict[int, dict[str, Any]]) -> Table:
-    base = next(iter(preparing.values()))["recordings_per_second"]
-    table = Table(title=f"Preparing {next(iter(preparing.values()))['recordings']} recordings", title_justify="left")
-    for column in ("workers", "recordings/s", "ratio", "seconds with start", "peak MB of each worker"):
-        table.add_column(column)
-    for count, figures in preparing.items():
-        rate = figures["recordings_per_second"]
-        peaks = ", ".join(str(peak) for peak in figures["peak_megabytes_of_each_worker"])
-        table.add_row(str(count), f"{rate:.2f}", f"{rate / base:.2f}", str(figures["seconds_with_start"]), peaks)
-    return table
 
 
 def _training_table(training: dict[str, Any]) -> Table:

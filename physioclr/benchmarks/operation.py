@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,12 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from ray.job_submission import JobStatus, JobSubmissionClient
 from rich.console import Console
 from rich.table import Table
 
 from physioclr import configfile, storage
+from physioclr.benchmarks import processes
 from physioclr.benchmarks.config import OperationBenchmark
 from physioclr.config import PretrainConfig
 from physioclr.errors import RunError
@@ -32,7 +35,7 @@ NAME = "operation"
 WORKER = "ray::RayTrainWorker"
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 1800.0  # for the next checkpoint
-SCRIPT = Path(__file__).parents[2] / "jobs" / "pretrain.py"
+ROOT, SCRIPT = Path(__file__).parents[2], "jobs/pretrain.py"
 
 
 def operation_benchmark(config: OperationBenchmark, console: Console) -> dict[str, Any]:
@@ -40,16 +43,20 @@ def operation_benchmark(config: OperationBenchmark, console: Console) -> dict[st
 
     Raises `RunError` when the job fails, with the last line that it printed.
     """
-    settings = _settings(config)
+    words = _words(config)
     uri = storage.join(config.scratch, NAME)
     storage.remove(config.scratch)
     started = time.time()
     kills: list[float] = []
-    with _started(settings) as job:
-        for kill in range(config.kills):
-            _after_a_checkpoint(job, uri, kill + 1)
-            kills.append(_kill_a_worker(job))
-        _end(job)
+    if config.address is not None:
+        with _submitted(words, config.address) as job:
+            _end(job)
+    else:
+        with _here(words) as here:
+            for kill in range(config.kills):
+                _after_a_checkpoint(here, uri, kill + 1)
+                kills.append(_kill_a_worker(here))
+            _end(here)
     figures = figures_of(read_metrics(uri), started, kills)
     console.print(_table(figures))
     storage.remove(config.scratch)
@@ -69,87 +76,123 @@ def figures_of(rows: list[Row], started: float, kills: list[float]) -> dict[str,
     }
 
 
-def _settings(config: OperationBenchmark) -> PretrainConfig:
-    base = configfile.load(PretrainConfig, config.config, config.set)
-    return base.model_copy(
-        update={
-            "name": NAME,
-            "output": config.scratch,
-            "training": base.training.model_copy(update={"log_every_steps": 1, "max_failures": config.kills + 1}),
-            "checkpoint": base.checkpoint.model_copy(update={"every_steps": config.every_steps}),
-        }
-    )
+def _words(config: OperationBenchmark) -> list[str]:
+    """What the job is given. Raises `ConfigError` for what it would refuse."""
+    ours = {
+        "name": NAME,
+        "output": config.scratch,
+        "training.log_every_steps": 1,
+        "training.max_failures": config.kills + 1,
+        "checkpoint.every_steps": config.every_steps,
+    }
+    words = [*config.set, *(f"{key}={value}" for key, value in ours.items())]
+    configfile.load(PretrainConfig, config.config, words)
+    return [*(["--config", config.config] if config.config else []), *words]
+
+
+class _Job(Protocol):
+    """The pretraining, as a user gives it."""
+
+    def ended(self) -> bool | None:
+        """Whether it has ended well; None while it has not ended."""
+
+    def last_words(self) -> str:
+        """The last line that it printed."""
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Here:
     """The pretraining in a session of its own."""
 
     process: subprocess.Popen[bytes]
     log: Path
 
+    def ended(self) -> bool | None:
+        code = self.process.poll()
+        return None if code is None else code == 0
+
     def last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it has said nothing"
+        return _last_line(self.log.read_text(errors="replace"))
+
+
+@dataclass(frozen=True)
+class _Submitted:
+    """The pretraining as a job of a cluster."""
+
+    client: JobSubmissionClient
+    job: str
+
+    def ended(self) -> bool | None:
+        status = self.client.get_job_status(self.job)
+        return status == JobStatus.SUCCEEDED if status.is_terminal() else None
+
+    def last_words(self) -> str:
+        return _last_line(self.client.get_job_logs(self.job))
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it has said nothing"])[-1]
 
 
 @contextmanager
-def _started(settings: PretrainConfig) -> Iterator[_Job]:
+def _here(words: list[str]) -> Iterator[_Here]:
     with tempfile.TemporaryDirectory() as folder:
-        file, log = Path(folder, "pretrain.yaml"), Path(folder, "log.txt")
-        file.write_text(configfile.dump(settings))
+        log = Path(folder, "log.txt")
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), "--config", str(file)],
+                [sys.executable, str(ROOT / SCRIPT), *words],
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
                 env={**os.environ, "RAY_ADDRESS": "local"},
             )
         try:
-            yield _Job(process, log)
+            yield _Here(process, log)
         finally:
             process.kill()  # nothing happens to one that has ended; the Ray of one that has not ends with it
+
+
+@contextmanager
+def _submitted(words: list[str], address: str) -> Iterator[_Submitted]:
+    """As `ray job submit --working-dir .` does it."""
+    outer = os.environ.pop("RAY_ADDRESS", None)  # Ray would take that instead
+    try:
+        client = JobSubmissionClient(address)
+    except ConnectionError as error:
+        raise RunError(f"No cluster answers at {address}; give the address of its dashboard.") from error
+    finally:
+        if outer is not None:
+            os.environ["RAY_ADDRESS"] = outer
+    entrypoint = shlex.join(["python", SCRIPT, *words])
+    job = client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": str(ROOT)})
+    try:
+        yield _Submitted(client, job)
+    finally:
+        client.stop_job(job)
 
 
 def _after_a_checkpoint(job: _Job, uri: str, starts: int) -> None:
     """Wait until the workers, begun so often, have brought a checkpoint: the log in storage says so."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(row["kind"] == BEGUN for row in read_metrics(uri)) < starts:
-        if job.process.poll() is not None or time.monotonic() > deadline:
+        if job.ended() is not None or time.monotonic() > deadline:
             raise RunError(f"The pretraining that is measured has brought no further checkpoint: {job.last_words()}")
         time.sleep(POLL_SECONDS)
 
 
 def _end(job: _Job) -> None:
-    if job.process.wait(PATIENCE_SECONDS):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (well := job.ended()) is None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    if not well:
         raise RunError(f"The pretraining that is measured has failed: {job.last_words()}")
 
 
-def _kill_a_worker(job: _Job) -> float:
+def _kill_a_worker(job: _Here) -> float:
     """SIGKILL to one of the job's workers; when that was."""
-    worker = random.choice([pid for pid in _session(job.process.pid) if WORKER in _command(pid)])
+    worker = random.choice(list(processes.of_session(job.process.pid, WORKER)))
     os.kill(worker, signal.SIGKILL)
     return time.time()
-
-
-def _session(leader: int) -> list[int]:
-    """Processes that were begun from `leader`, Ray's among them."""
-    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _session_of(pid) == leader]
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:  # it has ended meanwhile
-        return ""
 
 
 def _table(figures: dict[str, Any]) -> Table:

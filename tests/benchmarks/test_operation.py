@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from rich.console import Console
 
 from physioclr.benchmarks.config import OperationBenchmark
@@ -35,6 +36,13 @@ def test_a_worker_is_killed_and_the_run_goes_on(tmp_path: Path, console: Console
     assert len(figures["seconds_from_kill_to_next_step"]) == 1
     assert figures["checkpoint_share_of_step_time"] > 0
     assert not Path(scratch).exists()
+
+
+def test_no_cluster_and_no_kills_elsewhere(console: Console) -> None:
+    with pytest.raises(ValidationError, match="leave kills out"):
+        OperationBenchmark(address="http://127.0.0.1:1", kills=1)
+    with pytest.raises(RunError, match=r"No cluster answers at http://127\.0\.0\.1:1; give"):
+        operation_benchmark(OperationBenchmark(address="http://127.0.0.1:1"), console)
 
 
 def test_what_the_job_says_is_passed_on(tmp_path: Path, console: Console) -> None:

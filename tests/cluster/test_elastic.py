@@ -17,7 +17,7 @@ def test_it_shrinks_with_the_cluster_and_grows_again(bed: Bed, lake: Path) -> No
     hosts = [cluster.join(name, cpus=1) for name in ("one", "two", "three")]
     run = lake / "runs/elastic"
     bed.s3.latency = 0.5  # checkpoints take seconds, so that the run lasts until all has happened
-    words = ("training.workers=[1, 3]", "training.batch_size=6", "training.epochs=6", "checkpoint.every_steps=2")
+    words = ("training.workers=[1, 3]", "training.batch_size=6", "training.epochs=6", "checkpoint.every_steps=4")
     job = pretrain(cluster, "elastic", *words)
     job.until(lambda: saved_step(run) >= 4, 600, "two checkpoints by three workers")
     assert workers_now(run) == 3
@@ -35,6 +35,5 @@ def test_it_shrinks_with_the_cluster_and_grows_again(bed: Bed, lake: Path) -> No
     assert [row["after"] for row in begun] == ["start", "failure", "resize"]
     assert summary["restarts"] == 2
     assert summary["lost_steps"] == sum(row["lost_samples"] for row in begun) / 6
-    # Of the checkpoint that was written last, Ray Train may not have heard yet.
-    assert all(row["lost_samples"] <= 2 * 2 * 6 for row in begun), "at most two checkpoint intervals"
+    assert all(row["lost_samples"] <= 4 * 6 for row in begun), "no more than checkpoint.every_steps"
     assert "restarts" in said

@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from physioclr.benchmarks import processes
 from tests.cluster.nodes import ROOT
 from tests.cluster.runs import MODEL
 
@@ -41,23 +42,12 @@ class Killer(threading.Thread):
     def run(self) -> None:
         """Until it has done its work."""
         while self.left and not self.stop.wait(self.dice.uniform(*SECONDS)):
-            workers = self._workers()
+            workers = list(processes.of_session(self.session, *WORKERS).items())
             if workers:
                 pid, name = self.dice.choice(workers)
                 os.kill(pid, signal.SIGKILL)
                 self.killed.append(name)
                 self.left -= 1
-
-    def _workers(self) -> list[tuple[int, str]]:
-        found = []
-        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-            try:
-                name = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0]
-                if os.getsid(pid) == self.session and name.startswith(WORKERS):
-                    found.append((pid, name))
-            except OSError:  # it has ended meanwhile
-                continue
-        return found
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from physioclr import configfile
+from physioclr.benchmarks import processes
 from physioclr.config import (
     CheckpointConfig,
     FeatureConfig,
@@ -59,15 +60,8 @@ def started(script: str, config: Config, folder: Path) -> Iterator[subprocess.Po
 
 
 def workers_of(job: subprocess.Popen[str], having: str) -> list[int]:
-    """The job's processes that have `having` in their command line."""
-
-    def is_one(pid: int) -> bool:
-        try:
-            return os.getsid(pid) == job.pid and having in Path(f"/proc/{pid}/cmdline").read_text()
-        except OSError:  # it has ended meanwhile
-            return False
-
-    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_one(pid)]
+    """The job's processes whose title begins with `having`."""
+    return list(processes.of_session(job.pid, having))
 
 
 def kill_one(job: subprocess.Popen[str], having: str, dice: random.Random) -> None:
@@ -109,7 +103,7 @@ def test_training_workers(demo_dataset: PreparedDataset, tmp_path: Path, workers
                 device="cpu",
                 max_failures=5,
             ),
-            checkpoint=CheckpointConfig(every_steps=3),
+            checkpoint=CheckpointConfig(every_steps=4),
             monitor=MonitorConfig(train_recordings=12, validation_recordings=8),
         )
 
@@ -120,7 +114,7 @@ def test_training_workers(demo_dataset: PreparedDataset, tmp_path: Path, workers
         for kill in range(KILLS):
             once(job, lambda kill=kill: len(begun(run)) > kill, "a checkpoint since the last kill")  # type: ignore[misc]
             time.sleep(dice.uniform(0, 0.5))
-            kill_one(job, "RayTrainWorker", dice)
+            kill_one(job, "ray::RayTrainWorker", dice)
         said = ended(job)
 
     calm, killed = (load_file(tmp_path / f"runs/{name}/encoder/model.safetensors") for name in ("calm", "killed"))
@@ -128,6 +122,7 @@ def test_training_workers(demo_dataset: PreparedDataset, tmp_path: Path, workers
     assert all(torch.equal(calm[name], killed[name]) for name in calm), "bit for bit"
     assert losses(tmp_path / "runs/calm") == losses(run)
     assert [row["after"] for row in begun(run)] == ["start", *["failure"] * KILLS]
+    assert all(row["lost_samples"] <= 4 * 4 for row in begun(run)), "no more than checkpoint.every_steps"
     summary = json.loads((run / "summary.json").read_text())
     assert summary["restarts"] == KILLS
     assert f"{KILLS} ({KILLS} after failures)" in said
@@ -155,7 +150,7 @@ def test_extraction_workers(tmp_path: Path) -> None:
     with started("prepare.py", killed, tmp_path) as job:
         for enough in (3, 12):
             once(job, lambda enough=enough: units.exists() and len(list(units.iterdir())) >= enough, "units")  # type: ignore[misc]
-            kill_one(job, "ExtractUnit", dice)
+            kill_one(job, "ray::ExtractUnit", dice)
         ended(job)
     files = [path.relative_to(calm.uri) for path in Path(calm.uri).rglob("*") if path.is_file()]
     assert len(files) > 5

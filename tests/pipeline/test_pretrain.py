@@ -45,7 +45,7 @@ def configuration(dataset: PreparedDataset, output: Path, name: str, workers: in
         training=TrainingConfig(
             epochs=2, batch_size=4, workers=workers, mix_row_groups=2, log_every_steps=1, device="cpu"
         ),
-        checkpoint=CheckpointConfig(every_steps=3),
+        checkpoint=CheckpointConfig(every_steps=6),
         monitor=MonitorConfig(train_recordings=12, validation_recordings=8),
     )
 

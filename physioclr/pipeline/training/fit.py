@@ -27,6 +27,8 @@ from physioclr.pipeline.training.resume import CHECKPOINTS, Samples, latest_resu
 
 __all__ = ["CHECKPOINTS", "Samples", "Start", "fit", "latest_samples_seen", "no_room"]
 START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"  # after which Ray Train gives its placement group back
+POLL_INTERVAL = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"  # how often Ray Train asks its workers for what they report
+POLL_SECONDS = "0.5"  # of its own choice 2, which every start, checkpoint and end of a short run waits for
 RESIZE_SECONDS = 30.0  # how often an elastic run looks whether there is room for more workers
 
 
@@ -93,7 +95,7 @@ def fit(
     with (
         board.shown(news, samples.plan.samples, what.split()[0], console, listener),
         storage.readable_causes(storage.join(uri, CHECKPOINTS), "Keeping checkpoints in"),
-        _giving_up_after(limit),
+        _environment({POLL_INTERVAL: POLL_SECONDS} | ({} if limit is None else {START_TIMEOUT: str(limit)})),
     ):
         try:
             return trainer.fit()
@@ -122,18 +124,18 @@ def _torch_here() -> tuple[str, bool]:
 
 
 @contextmanager
-def _giving_up_after(limit: float | None) -> Iterator[None]:
-    """Let Ray Train give up placing workers after so many seconds; it takes that from the environment only."""
-    before = os.environ.get(START_TIMEOUT)
-    if limit is not None:
-        os.environ[START_TIMEOUT] = str(limit)
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """What Ray Train takes from the environment only."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        if before is not None:
-            os.environ[START_TIMEOUT] = before
-        elif limit is not None:
-            del os.environ[START_TIMEOUT]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def no_room(training: TrainingConfig, cpus: float) -> RunError:

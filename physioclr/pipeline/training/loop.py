@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ import numpy as np
 import ray.train
 import ray.train.torch
 import torch
-from ray.train import Checkpoint, CheckpointUploadMode
+from ray.train import Checkpoint, CheckpointConsistencyMode, CheckpointUploadMode
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -31,8 +30,6 @@ from physioclr.pipeline.training.metrics_log import MetricsLog
 from physioclr.pipeline.training.notice import Notice
 from physioclr.pipeline.training.packing import Grain, unpack
 from physioclr.pipeline.training.state import TrainState, make_optimiser
-
-UPLOAD_SECONDS = 1800.0  # longer than any checkpoint takes whose storage answers
 
 
 class Loop(ABC):
@@ -59,7 +56,6 @@ class Loop(ABC):
         self.log = MetricsLog(job.run_uri, self.state.step) if self.rank == 0 else None
         self.notice = Notice(self.rank, self.world, self.device)
         self._temporary = tempfile.TemporaryDirectory()  # of a checkpoint until it is uploaded
-        self._uploading = threading.Lock()  # one at a time, so that neither disk nor log can overtake
         self._seconds = {"step_seconds": 0.0, "checkpoint_seconds": 0.0}
 
     @abstractmethod
@@ -105,6 +101,8 @@ class Loop(ABC):
     def run(self) -> None:
         """Train to the end of the plan, measuring and saving at the end of each epoch."""
         plan, checkpoint = self.job.plan, self.config.checkpoint
+        # While one is on its way, those steps are lost too that were made before it: twice as often as may be lost.
+        between = max(checkpoint.every_steps // 2, 1) if checkpoint.every_steps else None
         if self.log is not None:
             self.log.merge(ray.get(self.job.board.begin.remote(self.state.step, self.state.samples_seen, self.world)))
         self.begin()
@@ -120,8 +118,8 @@ class Loop(ABC):
                 self.job.board.blame.remote(PREEMPTION)
             if self.state.step % plan.steps_per_epoch == 0:
                 self._end_epoch()
-            elif notice or (checkpoint.every_steps and self.state.step % checkpoint.every_steps == 0):
-                self._save(self.state.means(), waiting=notice)
+            elif notice or (between and self.state.step % between == 0):
+                self._save(self.state.means(), waiting=notice or checkpoint.every_steps == 1)
 
     def grains(self) -> Iterator[Grain]:
         """This worker's micro-batches. Each must start where the plan says, or the data went out of order."""
@@ -201,7 +199,8 @@ class Loop(ABC):
         """Upload a checkpoint (from rank 0; all weights are equal) and register it with Ray Train.
 
         The steps that follow go on meanwhile, unless `waiting`: at the end of an epoch, of which others may hear only
-        when they find it in storage, and where the machine will be gone.
+        when they find it in storage, and where the machine will be gone. One at a time: none is begun before the one
+        before is in storage and noted by Ray Train, so neither disk nor log can overtake.
         """
         started = time.perf_counter()
         facts = {"step": self.state.step, "samples_seen": self.state.samples_seen}
@@ -215,18 +214,14 @@ class Loop(ABC):
             ray.train.report(reported, checkpoint_upload_mode=mode)
             return
         assert self.log is not None
-        if not self._uploading.acquire(timeout=UPLOAD_SECONDS):
-            raise RuntimeError(f"the checkpoint before that of step {self.state.step} is still being uploaded")
+        self._until_noted()
         write_log, storing = self.log.writing(), ray.train.get_context().get_storage()
 
         def upload(checkpoint: Checkpoint, name: str) -> Checkpoint:
-            try:
-                with self._readable():
-                    write_log()  # first: a run that goes on from a checkpoint has all rows up to it
-                    stored: Checkpoint = storing.persist_current_checkpoint(checkpoint, name)
-                    storage.check_arrived(Path(checkpoint.path), storage.join(self.job.run_uri, CHECKPOINTS, name))
-            finally:
-                self._uploading.release()
+            with self._readable():
+                write_log()  # first: a run that goes on from a checkpoint has all rows up to it
+                stored: Checkpoint = storing.persist_current_checkpoint(checkpoint, name)
+                storage.check_arrived(Path(checkpoint.path), storage.join(self.job.run_uri, CHECKPOINTS, name))
             return stored
 
         name = f"step-{self.state.step:08d}"
@@ -242,7 +237,14 @@ class Loop(ABC):
                 checkpoint_upload_fn=upload,
                 delete_local_checkpoint_after_upload=True,
             )
+            if waiting:
+                self._until_noted()
         self._seconds["checkpoint_seconds"] += time.perf_counter() - started
+
+    @staticmethod
+    def _until_noted() -> None:
+        """Wait until what was reported is what Ray Train would go on from. An upload that fails ends the worker."""
+        ray.train.get_all_reported_checkpoints(consistency_mode=CheckpointConsistencyMode.COMMITTED)
 
     def _readable(self) -> AbstractContextManager[None]:
         return storage.readable_errors(storage.join(self.job.run_uri, CHECKPOINTS), "Writing a checkpoint to")
