@@ -1,4 +1,7 @@
-"""How fast recordings become a prepared dataset, and whether training from it keeps up with tensors in memory."""
+"""How fast recordings become a prepared dataset, and whether training from it keeps up with tensors in memory.
+
+And how fast a worker's stream is when nothing is trained: what one worker can be fed with.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def _train(config: IngestBenchmark, dataset: PreparedDataset, console: Console) 
     training = TrainingConfig(batch_size=config.batch_size, workers=1)
     groups = tuple(dataset.group_rows("train").tolist())
     steps = config.steps * (1 + config.rounds)
-    epochs = -(-steps * config.batch_size // (sum(groups) // config.batch_size * config.batch_size))
+    epochs = 1 + -(-steps * config.batch_size // (sum(groups) // config.batch_size * config.batch_size))
     plan = Plan(groups, config.batch_size, epochs, training.mix_row_groups, training.seed)
     settings = PretrainConfig(
         model=config.model,
@@ -91,12 +94,15 @@ def _measure(settings: dict[str, Any]) -> dict[str, Any]:
     for _ in range(settings["rounds"]):
         rates["storage"].append(_rate(worker, streamed, steps, batch))
         rates["memory"].append(_rate(worker, iter(in_memory), steps, batch))
+    started, left = time.perf_counter(), sum(1 for _ in streamed)
+    unhindered = left * batch / (time.perf_counter() - started)
     ratios = [one / other for one, other in zip(rates["storage"], rates["memory"], strict=True)]
     return {
         "model": settings["job"].config.model.size,
         "device": str(worker.device),
         "samples_per_second_from_storage": round(median(rates["storage"]), 2),
         "samples_per_second_from_memory": round(median(rates["memory"]), 2),
+        "samples_per_second_without_training": round(unhindered, 2),
         "ratio": round(median(ratios), 3),
         "ratio_of_each_round": [round(ratio, 3) for ratio in ratios],
         "peak_megabytes_of_worker": round(peak_bytes() / MEGABYTE),
@@ -114,13 +120,14 @@ def _rate(worker: Worker, grains: Iterator[Grain], steps: int, batch: int) -> fl
 
 def _training_table(training: dict[str, Any]) -> Table:
     table = Table(title=f"Training {training['model']} on {training['device']}", title_justify="left")
-    for column in ("recordings/s from storage", "from memory", "ratio", "of each round", "peak MB"):
+    for column in ("recordings/s from storage", "from memory", "ratio", "of each round", "without training", "peak MB"):
         table.add_column(column)
     table.add_row(
         str(training["samples_per_second_from_storage"]),
         str(training["samples_per_second_from_memory"]),
         f"{training['ratio']:.3f}",
         ", ".join(f"{ratio:.2f}" for ratio in training["ratio_of_each_round"]),
+        str(training["samples_per_second_without_training"]),
         str(training["peak_megabytes_of_worker"]),
     )
     return table

@@ -151,6 +151,23 @@ def test_another_comparison_beside_it_finds_what_they_have_in_common(
     assert headline(summary, console)["answers"] == 3
 
 
+def test_the_same_command_elsewhere_gives_the_same_table(
+    demo_dataset: PreparedDataset, tmp_path: Path, console: Console
+) -> None:
+    methods = {
+        "simclr": {"pretrain": {"method": {"name": "simclr"}}, "answers": ["probe", "finetune"]},
+        "features": {"answers": ["boosting"]},
+    }
+    tables = set()
+    for name in ("one", "two"):
+        summary = compare(
+            configuration(demo_dataset, tmp_path / name, methods=methods, reference="features/boosting"), console
+        )
+        assert not summary["failed"]
+        tables.add(storage.read_text(summary["table"]))
+    assert len(tables) == 1
+
+
 def test_where_nothing_could_be_done_the_reason_is_the_sentence(
     demo_dataset: PreparedDataset, tmp_path: Path, console: Console
 ) -> None:
