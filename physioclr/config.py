@@ -117,10 +117,13 @@ class PrepareConfig(Section):
     workers: Positive | None = None  # feature extraction actors; without it, what the cluster's CPUs allow
 
 
+ModelSize = Literal["tiny", "small", "base"]
+
+
 class ModelConfig(Section):
     """Encoder, decoder and projection. `size` sets every `None` below (`physioclr.method.sizes`)."""
 
-    size: Literal["tiny", "small", "base"] = "tiny"
+    size: ModelSize = "tiny"
     conv_channels: Positive | None = None
     width: Positive | None = None
     depth: Positive | None = None

@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from physioclr.config import FeatureConfig, ModelConfig, NoiseKind, SourceConfig, SourceKind
+from physioclr.baselines.config import MethodConfig, PhysioCLRMethod
+from physioclr.config import (
+    FeatureConfig,
+    ModelConfig,
+    ModelSize,
+    NoiseKind,
+    ObjectiveConfig,
+    SourceConfig,
+    SourceKind,
+)
 from physioclr.section import Positive, Section
 
 
@@ -46,6 +55,14 @@ class ScalingBenchmark(Section):
     model: ModelConfig = ModelConfig(size="tiny")
     batch_size: Annotated[int, Field(ge=2)] = 16  # of all workers together
     steps: Positive = 40  # at least, with each number of workers
+
+
+class FlopsBenchmark(Section):
+    """`jobs/benchmark.py flops`: floating-point operations of a pretraining step, by size of the encoder."""
+
+    sizes: tuple[ModelSize, ...] = ("tiny", "small", "base")
+    objective: ObjectiveConfig = ObjectiveConfig()
+    method: MethodConfig = PhysioCLRMethod()
 
 
 class RecordingsBenchmark(Section):
