@@ -25,7 +25,7 @@ from physioclr.pipeline.dataset import ROW_SCHEMA, PreparedDataset
 from physioclr.pipeline.prepare.finish import usable_features
 from physioclr.pipeline.prepare.job import prepare
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def fingerprint(folder: str) -> dict[str, str]:

@@ -35,7 +35,7 @@ from physioclr.pipeline.pretrain.job import pretrain
 from physioclr.pipeline.training.metrics_log import read_metrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 KILLS = 3
 Config = PretrainConfig | PrepareConfig
 

@@ -27,7 +27,7 @@ from physioclr.pipeline.training.metrics_log import read_metrics
 from physioclr.search import METRIC, SearchConfig
 
 pytestmark = pytest.mark.cluster  # minutes each, and each with a Ray of its own: pytest -m cluster tests/pipeline
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = {"width": 16, "depth": 1, "heads": 2, "feedforward": 32, "conv_channels": 8}
 MODEL |= {"position_groups": 4, "position_kernel": 16}
 

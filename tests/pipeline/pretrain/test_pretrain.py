@@ -31,7 +31,7 @@ from physioclr.pipeline.dataset import PreparedDataset, read_table
 from physioclr.pipeline.pretrain.job import pretrain
 from physioclr.pipeline.training.metrics_log import read_metrics
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def configuration(dataset: PreparedDataset, output: Path, name: str, workers: int) -> PretrainConfig:

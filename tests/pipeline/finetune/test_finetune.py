@@ -36,7 +36,7 @@ from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.selection import Selection
 from physioclr.pipeline.training.metrics_log import read_metrics
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = ModelConfig(width=16, depth=1, heads=2, feedforward=32, conv_channels=8, position_groups=4, position_kernel=16)
 
 
