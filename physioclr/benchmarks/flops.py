@@ -22,12 +22,12 @@ GIGA = 1e9
 
 def flops_benchmark(config: FlopsBenchmark, console: Console) -> dict[str, Any]:
     """Print the table and return its figures, by size."""
-    figures = {size: flops_of(config, size) for size in config.sizes}
+    figures: dict[str, Any] = {size: flops_of(config, size) for size in config.sizes}
     table = Table("size", "parameters", "GFLOP a recording", title="A step of pretraining, forward and backward")
     for size, found in figures.items():
         table.add_row(size, f"{found['parameters']:,}", f"{found['gflop_a_recording']:,}")
     console.print(table)
-    return dict(figures)
+    return figures
 
 
 def flops_of(config: FlopsBenchmark, size: ModelSize) -> dict[str, Any]:
