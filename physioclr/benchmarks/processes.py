@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def of_session(leader: int, *titles: str) -> dict[int, str]:
-    """Process ids of the session, and their titles; those whose title begins with one of `titles` (all without)."""
+    """Process ids of the session, and their titles; only those that have one of `titles` in it, if any are given."""
     found = {pid: title for pid in _pids() if _session(pid) == leader and (title := _title(pid)) is not None}
-    return {pid: title for pid, title in found.items() if title.startswith(titles or "")}
+    return {pid: title for pid, title in found.items() if not titles or any(part in title for part in titles)}
 
 
 def _pids() -> list[int]:

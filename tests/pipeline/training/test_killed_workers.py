@@ -60,7 +60,7 @@ def started(script: str, config: Config, folder: Path) -> Iterator[subprocess.Po
 
 
 def workers_of(job: subprocess.Popen[str], having: str) -> list[int]:
-    """The job's processes whose title begins with `having`."""
+    """The job's processes that have `having` in their title."""
     return list(processes.of_session(job.pid, having))
 
 
@@ -150,7 +150,7 @@ def test_extraction_workers(tmp_path: Path) -> None:
     with started("prepare.py", killed, tmp_path) as job:
         for enough in (3, 12):
             once(job, lambda enough=enough: units.exists() and len(list(units.iterdir())) >= enough, "units")  # type: ignore[misc]
-            kill_one(job, "ray::ExtractUnit", dice)
+            kill_one(job, "ExtractUnit", dice)
         ended(job)
     files = [path.relative_to(calm.uri) for path in Path(calm.uri).rglob("*") if path.is_file()]
     assert len(files) > 5
