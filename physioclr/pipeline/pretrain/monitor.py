@@ -40,6 +40,14 @@ class Labels:
     in_task: NDArray[np.bool_]
 
 
+def in_order(parts: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """What the workers have seen, by record, the same whatever their number; with few recordings some saw nothing."""
+    seen = [part for part in parts if part]
+    joined = {key: torch.cat([part[key] for part in seen]) for key in seen[0]}
+    order = joined["record"].argsort(stable=True)
+    return {key: value[order] for key, value in joined.items()}
+
+
 class Monitor:
     """Holds this worker's share of the monitored recordings (int16) and, on rank 0, all their labels."""
 
@@ -69,9 +77,7 @@ class Monitor:
             dist.all_gather_object(parts, mine)
         if self._rank:
             return {}
-        joined = {key: torch.cat([part[key] for part in parts]) for key in mine}
-        order = joined["record"].argsort(stable=True)  # the same whatever the number of workers
-        return self._figures({key: value[order] for key, value in joined.items()})
+        return self._figures(in_order(parts))
 
     @torch.inference_mode()
     def _embed(self, encoder: Encoder, device: torch.device) -> dict[str, torch.Tensor]:
