@@ -161,12 +161,18 @@ class OperationBenchmark(Section):
     config: str | None = None  # YAML file of a pretraining; without it, the demo's
     set: tuple[str, ...] = ()  # KEY=VALUE of that pretraining
     address: str | None = None  # of a cluster's dashboard: submitted there (and nothing is killed); null: run here
-    kills: Annotated[int, Field(ge=0)] = 2  # of training workers, after further checkpoints
+    kills: Annotated[int, Field(ge=0)] | None = None  # of training workers, after further checkpoints; null: 2, here
     every_steps: Positive = 10  # as `checkpoint.every_steps`: a checkpoint is begun in half as many
     scratch: str = "work/benchmark-operation"  # the run goes here, and goes again
 
     @model_validator(mode="after")
     def _kills_are_made_here(self) -> OperationBenchmark:
-        if self.address is not None and "kills" in self.model_fields_set and self.kills:
+        if self.address is not None and self.kills:
             raise ValueError("with an address nothing is killed; leave kills out, or set it to 0")
         return self
+
+    @property
+    def times(self) -> int:
+        """How often a worker is killed."""
+        here = 2 if self.kills is None else self.kills
+        return 0 if self.address is not None else here

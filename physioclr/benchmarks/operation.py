@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 from rich.console import Console
 from rich.table import Table
@@ -53,7 +54,7 @@ def operation_benchmark(config: OperationBenchmark, console: Console) -> dict[st
             _end(job)
     else:
         with _here(words) as here:
-            for kill in range(config.kills):
+            for kill in range(config.times):
                 _after_a_checkpoint(here, uri, kill + 1)
                 kills.append(_kill_a_worker(here))
             _end(here)
@@ -82,7 +83,7 @@ def _words(config: OperationBenchmark) -> list[str]:
         "name": NAME,
         "output": config.scratch,
         "training.log_every_steps": 1,
-        "training.max_failures": config.kills + 1,
+        "training.max_failures": config.times + 1,
         "checkpoint.every_steps": config.every_steps,
     }
     words = [*config.set, *(f"{key}={value}" for key, value in ours.items())]
@@ -160,6 +161,11 @@ def _submitted(words: list[str], address: str) -> Iterator[_Submitted]:
         client = JobSubmissionClient(address)
     except ConnectionError as error:
         raise RunError(f"No cluster answers at {address}; give the address of its dashboard.") from error
+    except AuthenticationError as error:
+        raise RunError(
+            f"The cluster at {address} asks for a token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
+            "RAY_AUTH_TOKEN_PATH."
+        ) from error
     finally:
         if outer is not None:
             os.environ["RAY_ADDRESS"] = outer

@@ -41,6 +41,8 @@ def test_a_worker_is_killed_and_the_run_goes_on(tmp_path: Path, console: Console
 def test_no_cluster_and_no_kills_elsewhere(console: Console) -> None:
     with pytest.raises(ValidationError, match="leave kills out"):
         OperationBenchmark(address="http://127.0.0.1:1", kills=1)
+    assert OperationBenchmark.model_validate(OperationBenchmark(address="x").model_dump()).times == 0
+    assert OperationBenchmark().times == 2
     with pytest.raises(RunError, match=r"No cluster answers at http://127\.0\.0\.1:1; give"):
         operation_benchmark(OperationBenchmark(address="http://127.0.0.1:1"), console)
 

@@ -120,6 +120,8 @@ class Loop(ABC):
                 self._end_epoch()
             elif notice or (between and self.state.step % between == 0):
                 self._save(self.state.means(), waiting=notice or checkpoint.every_steps == 1)
+                if self.log is not None and (notice or checkpoint.every_steps == 1):
+                    self._until_noted()
 
     def grains(self) -> Iterator[Grain]:
         """This worker's micro-batches. Each must start where the plan says, or the data went out of order."""
@@ -237,8 +239,6 @@ class Loop(ABC):
                 checkpoint_upload_fn=upload,
                 delete_local_checkpoint_after_upload=True,
             )
-            if waiting:
-                self._until_noted()
         self._seconds["checkpoint_seconds"] += time.perf_counter() - started
 
     @staticmethod
