@@ -119,8 +119,9 @@ class Loop(ABC):
             if self.state.step % plan.steps_per_epoch == 0:
                 self._end_epoch()
             elif notice or (between and self.state.step % between == 0):
-                self._save(self.state.means(), waiting=notice or checkpoint.every_steps == 1)
-                if self.log is not None and (notice or checkpoint.every_steps == 1):
+                at_once = notice or checkpoint.every_steps == 1
+                self._save(self.state.means(), waiting=at_once)
+                if at_once and self.log is not None:
                     self._until_noted()
 
     def grains(self) -> Iterator[Grain]:
