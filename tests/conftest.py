@@ -80,7 +80,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("s3")
     address = f"127.0.0.1:{free_port()}"
     command = [rclone, "serve", "s3", str(root), "--addr", address, "--auth-key", "test-access-key,test-secret-key"]
-    command += ["--dir-cache-time", "0s"]  # or a bucket that a test makes is not seen for five minutes
+    # Of its own choice five minutes, in which a bucket that a test makes is not seen; at 0 rclone reads folders for ever.
+    command += ["--dir-cache-time", "1ms"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _wait_for(address)
     with pytest.MonkeyPatch.context() as environment:
