@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import http.server
 import os
-import random
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import HTTPError
 
 import pytest
 from hypothesis import settings
 from rich.console import Console
 
 from physioclr.config import FeatureConfig, PrepareConfig, SourceConfig, SplitConfig
+from tests.faulty_s3 import FaultyS3, in_front_of
 
 ROOT = Path(__file__).parents[1]
 # A busy machine is no reason to fail. In CI the drawn examples are always the same, so that a change is judged by what
@@ -80,7 +76,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("s3")
     address = f"127.0.0.1:{free_port()}"
     command = [rclone, "serve", "s3", str(root), "--addr", address, "--auth-key", "test-access-key,test-secret-key"]
-    # Of its own choice five minutes, in which a bucket that a test makes is not seen; at 0 rclone reads folders for ever.
+    # Of its own choice five minutes, in which a bucket that a test makes is not seen. At 0 it reads folders for ever.
     command += ["--dir-cache-time", "1ms"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _wait_for(address)
@@ -111,57 +107,9 @@ def _wait_for(address: str) -> None:
     raise TimeoutError(f"nothing answers at {address}")
 
 
-class Throttle(http.server.BaseHTTPRequestHandler):
-    """Passes requests on to the S3 server, but answers every third one with 503 Slow Down."""
-
-    protocol_version = "HTTP/1.1"  # answers `Expect: 100-continue`
-    upstream = ""
-    refused = 0
-    dice = random.Random(0)
-
-    def handle_one(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.dice.random() < 0.3:
-            Throttle.refused += 1
-            self._answer(503, b"<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>", {})
-            return
-        headers = {key: value for key, value in self.headers.items() if key.lower() != "expect"}
-        request = urllib.request.Request(self.upstream + self.path, body or None, headers, method=self.command)
-        try:
-            with urllib.request.urlopen(request) as answer:
-                self._answer(answer.status, answer.read(), dict(answer.headers))
-        except HTTPError as error:
-            self._answer(error.code, error.read(), dict(error.headers))
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_one
-
-    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for key, value in headers.items():
-            if key.lower() not in ("transfer-encoding", "connection", "content-length"):
-                self.send_header(key, value)
-        length = headers.get("Content-Length", str(len(body))) if self.command == "HEAD" else str(len(body))
-        self.send_header("Content-Length", length)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
-def throttled(s3: Path) -> Iterator[str]:
-    """Address of a server in front of the S3 server that throttles."""
-    Throttle.upstream = os.environ["AWS_ENDPOINT_URL"]
-    Throttle.refused = 0
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Throttle) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture
-def refusals() -> Callable[[], int]:
-    """How many requests the throttling server has refused so far."""
-    return lambda: Throttle.refused
+def throttled(s3: Path) -> Iterator[FaultyS3]:
+    """A server in front of the S3 server that answers three of ten requests with 503 Slow Down."""
+    with in_front_of(os.environ["AWS_ENDPOINT_URL"], "127.0.0.1") as server:
+        server.share, server.kinds = 0.3, [503]
+        yield server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
@@ -10,6 +9,7 @@ import pytest
 
 from physioclr import storage
 from physioclr.errors import StorageError
+from tests.faulty_s3 import FaultyS3
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -62,18 +62,16 @@ def test_physionets_public_bucket_is_read_without_credentials() -> None:
     assert not storage.filesystem("s3://hospital/archive")[0].anon
 
 
-def test_a_throttling_server_is_asked_again(
-    s3: Path, throttled: str, refusals: Callable[[], int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_throttling_server_is_asked_again(s3: Path, throttled: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> None:
     (s3 / "bucket").mkdir(exist_ok=True)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", throttled)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", throttled.url)
     _forget_clients()
     for number in range(12):
         storage.write_bytes(f"s3://bucket/throttled/{number}", bytes([number]) * 1000)
     assert [storage.read_bytes(f"s3://bucket/throttled/{n}") for n in range(12)] == [
         bytes([n]) * 1000 for n in range(12)
     ]
-    assert refusals() > 3
+    assert throttled.count["failed"] > 3
     _forget_clients()
 
 

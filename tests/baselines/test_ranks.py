@@ -18,8 +18,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from physioclr.baselines.config import BaselineConfig
 from physioclr.baselines.registry import open_objective
-from physioclr.config import ModelConfig, ObjectiveConfig
+from physioclr.config import ObjectiveConfig
 from physioclr.method.batch import SegmentBatch
+from tests.small import SMALL
 
 RANKS = 2
 CASES: dict[str, dict[str, Any]] = {
@@ -50,18 +51,7 @@ def joined_batch() -> SegmentBatch:
 
 def make(method: dict[str, Any]) -> torch.nn.Module:
     torch.manual_seed(0)
-    model = ModelConfig(
-        dropout=0.0,
-        conv_channels=8,
-        width=16,
-        depth=1,
-        heads=2,
-        feedforward=16,
-        position_kernel=8,
-        position_groups=2,
-        projection=8,
-    )
-    return open_objective(model, ObjectiveConfig(), TypeAdapter(BaselineConfig).validate_python(method))
+    return open_objective(SMALL, ObjectiveConfig(), TypeAdapter(BaselineConfig).validate_python(method))
 
 
 def train_once(model: torch.nn.Module, batch: SegmentBatch) -> dict[str, Any]:

@@ -11,20 +11,8 @@ from physioclr.baselines.config import SimCLRMethod, ThreeKGMethod
 from physioclr.baselines.draws import SegmentDraws
 from physioclr.baselines.two_views import SimCLR, ThreeKG, TwoViews
 from physioclr.baselines.vectorcardiogram import turn_and_stretch
-from physioclr.config import ModelConfig
 from physioclr.method.batch import SegmentBatch
-
-MODEL = ModelConfig(
-    dropout=0.0,
-    conv_channels=8,
-    width=16,
-    depth=1,
-    heads=2,
-    feedforward=16,
-    position_kernel=8,
-    position_groups=2,
-    projection=8,
-)
+from tests.small import SMALL
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +35,12 @@ def make_batch(patients: tuple[int, ...] = (0, 0, 1)) -> SegmentBatch:
 
 def simclr(**method: Any) -> SimCLR:
     torch.manual_seed(0)
-    return SimCLR(MODEL, SimCLRMethod(**method))
+    return SimCLR(SMALL, SimCLRMethod(**method))
 
 
 def three_kg(**method: Any) -> ThreeKG:
     torch.manual_seed(0)
-    return ThreeKG(MODEL, ThreeKGMethod(**method))
+    return ThreeKG(SMALL, ThreeKGMethod(**method))
 
 
 def embeddings(model: TwoViews, batch: SegmentBatch) -> list[Tensor]:

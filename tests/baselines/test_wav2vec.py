@@ -13,22 +13,10 @@ from physioclr.baselines.config import Wav2VecMethod
 from physioclr.baselines.draws import SegmentDraws
 from physioclr.baselines.token_masks import distractors, span_mask
 from physioclr.baselines.wav2vec import Wav2Vec, prediction_rows
-from physioclr.config import ModelConfig
 from physioclr.method.batch import SegmentBatch
 from physioclr.method.encoder import TOKENS
 from physioclr.method.gather import World
-
-MODEL = ModelConfig(
-    dropout=0.0,
-    conv_channels=8,
-    width=16,
-    depth=1,
-    heads=2,
-    feedforward=16,
-    position_kernel=8,
-    position_groups=2,
-    projection=8,
-)
+from tests.small import SMALL
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +38,7 @@ def make_batch() -> SegmentBatch:
 
 def make(**method: Any) -> Wav2Vec:
     torch.manual_seed(0)
-    return Wav2Vec(MODEL, Wav2VecMethod(**{"entries": 6, "distractors": 5, "mask_span": 20} | method))
+    return Wav2Vec(SMALL, Wav2VecMethod(**{"entries": 6, "distractors": 5, "mask_span": 20} | method))
 
 
 def slow(model: Wav2Vec, batch: SegmentBatch) -> dict[str, torch.Tensor]:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.faulty import FaultyS3, in_front_of
 from tests.cluster.lan import BIN, Lan, wait_until, why_not
 from tests.cluster.nodes import ROOT, RayCluster
+from tests.faulty_s3 import FaultyS3, in_front_of
 
 S3_PORT = 9000
 KEYS = {"AWS_ACCESS_KEY_ID": "test-access-key", "AWS_SECRET_ACCESS_KEY": "test-secret-key"}

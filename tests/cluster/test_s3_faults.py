@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.faulty import FaultyS3, in_front_of
 from tests.cluster.nodes import ROOT
 from tests.cluster.runs import COMMON, ON_LAKE, check_whole, rows, saved_step, starts
+from tests.faulty_s3 import FaultyS3, in_front_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 WORDS = ("training.workers=1", "training.batch_size=6", "training.epochs=3", "checkpoint.every_steps=4")

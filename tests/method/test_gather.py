@@ -16,11 +16,12 @@ import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from physioclr.config import ModelConfig, ObjectiveConfig
+from physioclr.config import ObjectiveConfig
 from physioclr.features.columns import COLUMNS
 from physioclr.method.batch import SegmentBatch
 from physioclr.method.gather import World, gather, reduce_sum, world
 from physioclr.method.objective import PhysioCLR
+from tests.small import SMALL
 
 RANKS = 2
 CASES: dict[str, dict[str, Any]] = {
@@ -68,18 +69,7 @@ def joined_batch() -> SegmentBatch:
 
 def make(objective: dict[str, Any]) -> PhysioCLR:
     torch.manual_seed(0)
-    model = ModelConfig(
-        dropout=0.0,
-        conv_channels=8,
-        width=16,
-        depth=1,
-        heads=2,
-        feedforward=16,
-        position_kernel=8,
-        position_groups=2,
-        projection=8,
-    )
-    return PhysioCLR(model, ObjectiveConfig(**objective))
+    return PhysioCLR(SMALL, ObjectiveConfig(**objective))
 
 
 def train_once(model: torch.nn.Module, batch: SegmentBatch) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.faulty_s3 import FaultyS3
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_a_run_on_a_throttling_s3_server(s3: Path, throttled: str) -> None:
+def test_a_run_on_a_throttling_s3_server(s3: Path, throttled: FaultyS3) -> None:
     (s3 / "lake").mkdir(exist_ok=True)
     job = subprocess.run(
         [
@@ -31,7 +33,7 @@ def test_a_run_on_a_throttling_s3_server(s3: Path, throttled: str) -> None:
         capture_output=True,
         text=True,
         timeout=500,
-        env={**os.environ, "AWS_ENDPOINT_URL": throttled},
+        env={**os.environ, "AWS_ENDPOINT_URL": throttled.url},
         check=False,
     )
     assert job.returncode == 0, job.stdout + job.stderr

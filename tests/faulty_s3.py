@@ -27,7 +27,8 @@ class FaultyS3(http.server.ThreadingHTTPServer):
     def __init__(self, address: str, upstream: str) -> None:
         super().__init__((address, 0), _Handler)
         self.upstream = upstream
-        self.share = 0.0  # of the requests that fail, by 500, 503 or a reset in turn at random
+        self.share = 0.0  # of the requests that fail
+        self.kinds = [500, 503, 0]  # by which of these at random; 0 is a reset connection
         self.latency = 0.0  # seconds before each answer
         self.silent = threading.Event()  # no request is answered while this is set
         self.read_only = False  # whatever writes is answered with 403
@@ -67,7 +68,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._refuse(400 if server.expired else 403)
         if server.dice.random() < server.share:
             server.count["failed"] += 1
-            kind = server.dice.choice([500, 503, 0])
+            kind = server.dice.choice(server.kinds)
             return self._refuse(kind) if kind else self._reset()
         return self._pass_on(body)
 
