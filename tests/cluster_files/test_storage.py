@@ -37,6 +37,15 @@ def test_workers_use_their_part_of_the_bucket_and_no_other(action: str) -> None:
     assert not allowed("aws-worker-policy", action, "arn:aws:s3:::another/physioclr/runs")
 
 
+def test_workers_may_ask_for_the_bucket_itself() -> None:
+    """s3fs does, before it makes a folder, and Ray Train makes one. HEAD has no prefix, so the right to list the
+    physioclr/ part does not cover it, and s3fs would go on to create the bucket."""
+    (asking,) = (one for one in statements("aws-worker-policy") if "s3:GetBucketLocation" in one["Action"])
+    assert asking["Effect"] == "Allow"
+    assert asking["Resource"] == ["arn:aws:s3:::BUCKET"]
+    assert "Condition" not in asking
+
+
 @pytest.mark.parametrize("action", ["s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration"])
 def test_workers_do_not_change_the_bucket(action: str) -> None:
     assert not allowed("aws-worker-policy", action, "arn:aws:s3:::BUCKET")
