@@ -158,6 +158,15 @@ class ObjectiveConfig(Section):
     feature_negatives: bool = True  # off: every segment that is no positive is a negative, whatever its features
     shuffle_positives: bool = True  # the heartbeat-shuffled view is made and is a positive
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> ObjectiveConfig:
+        if self.choose == "soft" and not self.feature_negatives:
+            raise ValueError(
+                "choose=soft weighs each pair as a positive and as a negative by its features; "
+                "feature_negatives=false takes the latter away: set it to true, or choose=delta"
+            )
+        return self
+
 
 class OptimiserConfig(Section):
     """Adam, gradient clipping and a learning rate schedule.
@@ -197,7 +206,7 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
     mix_row_groups: Positive = 64  # row groups mixed with each other: more is better mixed and takes more memory
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     log_every_steps: Positive = 10
     max_failures: Annotated[int, Field(ge=-1)] = 3  # restarts of the worker group; -1 is without end
     # Workers, of a fixed number, that found no room for so long end the run with a sentence; without it, it waits.

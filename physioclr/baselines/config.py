@@ -96,5 +96,4 @@ class Wav2VecMethod(Section):
 
 
 Baseline = SimCLRMethod | CMSCMethod | ThreeKGMethod | MaskedMethod | Wav2VecMethod
-BaselineConfig = Annotated[Baseline, Field(discriminator="name")]
 MethodConfig = Annotated[PhysioCLRMethod | Baseline, Field(discriminator="name")]

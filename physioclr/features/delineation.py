@@ -17,9 +17,9 @@ WAVES = ("p_onset", "p_peak", "p_offset", "qrs_onset", "qrs_offset", "t_onset", 
 STATUSES = {
     "ok": "three or more beats were found and delineated",
     "few_beats": "two beats only: one RR interval, no variability",
-    "no_beats": "fewer than two R peaks (also flat and missing signals): nothing can be measured",
+    "no_beats": "fewer than two R peaks: nothing can be measured",
     "delineation_failed": "R peaks were found, but no QRS complex could be delineated: only the rhythm is measured",
-    "poor_quality": "the signal is too noisy or broken for its beats to be trusted: nothing is measured",
+    "poor_quality": "the signal is too noisy, flat or broken for its beats to be trusted: nothing is measured",
 }
 USABLE = frozenset({"ok", "few_beats"})  # a segment of any other status has no feature vector
 
@@ -167,9 +167,9 @@ def in_order(
 ) -> dict[str, NDArray[np.float64]]:
     """Drop points that no heart can give, each on its own; what follows a dropped point is kept. All arrays are [B].
 
-    Within a beat: P onset < P peak < P offset <= QRS onset <= R <= QRS offset <= T onset < T peak < T offset. A P peak
-    comes after the T peak of the beat before, if that is of the same segment. An onset or offset without its peak is
-    dropped as well.
+    Within a beat: P onset < P peak < P offset <= QRS onset <= R <= QRS offset <= T onset < T peak < T offset. T is over
+    before the next beat of the segment begins (QRS onset, or R), and P peaks after the T peak of the beat before. An
+    onset or offset without its peak is dropped as well.
     """
     r = r_peaks.astype(np.float64)
     kept = dict(waves)
@@ -180,12 +180,14 @@ def in_order(
 
     start = np.where(np.isnan(kept["qrs_onset"]), r, kept["qrs_onset"])
     end = np.where(np.isnan(kept["qrs_offset"]), r, kept["qrs_offset"])
-    kept["t_peak"] = _keep(kept["t_peak"], kept["t_peak"] > end)
+    same = segment[1:] == segment[:-1]
+    following = np.append(np.where(same, start[1:], np.inf), np.inf)[: len(r)]
+    kept["t_peak"] = _keep(kept["t_peak"], (kept["t_peak"] > end) & (kept["t_peak"] < following))
     kept["t_onset"] = _keep(kept["t_onset"], (kept["t_onset"] >= end) & (kept["t_onset"] < kept["t_peak"]))
-    kept["t_offset"] = _keep(kept["t_offset"], kept["t_offset"] > kept["t_peak"])
+    kept["t_offset"] = _keep(kept["t_offset"], (kept["t_offset"] > kept["t_peak"]) & (kept["t_offset"] <= following))
 
     on_previous_t = np.zeros(len(r), dtype=bool)
-    on_previous_t[1:] = (kept["p_peak"][1:] <= kept["t_peak"][:-1]) & (segment[1:] == segment[:-1])
+    on_previous_t[1:] = (kept["p_peak"][1:] <= kept["t_peak"][:-1]) & same
     kept["p_peak"] = _keep(kept["p_peak"], (kept["p_peak"] < start) & ~on_previous_t)
     kept["p_onset"] = _keep(kept["p_onset"], kept["p_onset"] < kept["p_peak"])
     kept["p_offset"] = _keep(kept["p_offset"], (kept["p_offset"] > kept["p_peak"]) & (kept["p_offset"] <= start))

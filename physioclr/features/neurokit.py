@@ -34,6 +34,7 @@ _OPTIONS: dict[str, dict[str, int]] = {"prominence": {"max_p_basepoint_interval"
 
 _APART_S = 0.3  # NeuroKit2's least distance of two R peaks
 _BEYOND_S = 1.0  # more than its moving averages reach
+_BEFORE_R_S = 0.1  # how far its method `cwt` looks before an R peak
 
 
 class NeuroKitEngine:
@@ -80,8 +81,10 @@ def delineate(signal_T: NDArray[np.floating[Any]], fs: int = 500, method: str = 
         r_peaks = _find_r_peaks(signal, fs)
         if len(r_peaks) < 2:
             return without_waves(r_peaks, "no_beats")
+        # `cwt` looks 100 ms before each R peak, and loses every beat where the signal begins later than that.
+        given = r_peaks[r_peaks >= _BEFORE_R_S * fs] if method == "cwt" else r_peaks
         try:
-            _, waves = nk.ecg_delineate(signal, r_peaks, sampling_rate=fs, method=method, **_OPTIONS.get(method, {}))
+            _, waves = nk.ecg_delineate(signal, given, sampling_rate=fs, method=method, **_OPTIONS.get(method, {}))
         except ValueError:  # what NeuroKit2 0.2.13 raises: dwt, cwt and peak need four R peaks
             return without_waves(r_peaks, "delineation_failed")
     return assemble(waves, r_peaks, len(signal))

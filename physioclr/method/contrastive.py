@@ -30,10 +30,14 @@ def cosines(anchors_SD: Tensor, originals_GD: Tensor, views_SD: Tensor) -> Tenso
 
 
 def masks(pairs: Pairs) -> tuple[Tensor, Tensor]:
-    """Positives and negatives over all candidates, bool [S, G + 1]; a view is never a negative."""
+    """Positives and negatives over all candidates, bool [S, G + 1]; a view is never a negative, and a pair that weighs
+    nothing is neither."""
+    positive_SG, negative_SG = pairs.positive_SG, pairs.negative_SG
+    if pairs.weights is not None:
+        positive_SG, negative_SG = positive_SG & (pairs.weights[0] > 0), negative_SG & (pairs.weights[1] > 0)
     view_S1 = pairs.view_S[:, None]
-    positive_SC = torch.cat((pairs.positive_SG, view_S1), dim=1)
-    negative_SC = torch.cat((pairs.negative_SG, torch.zeros_like(view_S1)), dim=1)
+    positive_SC = torch.cat((positive_SG, view_S1), dim=1)
+    negative_SC = torch.cat((negative_SG, torch.zeros_like(view_S1)), dim=1)
     return positive_SC, negative_SC
 
 
@@ -56,8 +60,9 @@ def contrastive_rows(
 ) -> tuple[Tensor, Tensor]:
     """Loss of each anchor float32 [S], 0 where it has none, and bool [S]: has both positives and negatives.
 
-    `weights`, of positives and of negatives, float32 [S, C] each and 0 or more: each exponential is multiplied by its
-    own, and the mean over P of `supcon` is weighed. A row whose positives or negatives all weigh 0 has no value.
+    `weights`, of positives and of negatives, float32 [S, C] each and 0 or more: each negative's exponential is
+    multiplied by its own, and so is each positive's in `released`; in `supcon` the mean over P is weighed instead. A
+    row whose positives or negatives all weigh 0 has no value.
     """
     if weights is not None:
         positive_SC, negative_SC = positive_SC & (weights[0] > 0), negative_SC & (weights[1] > 0)

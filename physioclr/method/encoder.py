@@ -136,11 +136,6 @@ class Encoder(nn.Module):
             tokens_SNW = layer(tokens_SNW)
         return tokens_SNW
 
-    def encode(self, signal_SLT: Tensor) -> Tensor:
-        """Tokens [S, 156, width], the same as calling the encoder."""
-        tokens_SNW: Tensor = self(signal_SLT)
-        return tokens_SNW
-
     def embed(self, signal_SLT: Tensor) -> Tensor:
         """Embedding float32 [S, width] of each segment."""
         return self.pool(self(signal_SLT))

@@ -43,5 +43,6 @@ def metric_rows(anchors: PairKeys, everyone: PairKeys, first: int) -> tuple[Tens
         not_itself(anchors, everyone, first) & anchors.has_features_X[:, None] & everyone.has_features_X[None, :]
     )
     same_SG = same_origin(anchors, everyone, "patient")
-    cosine_SG = anchors.features_XK @ everyone.features_XK.T
+    with torch.autocast(anchors.features_XK.device.type, enabled=False):
+        cosine_SG = anchors.features_XK @ everyone.features_XK.T
     return contrastive_rows(cosine_SG, same_SG & usable_SG, ~same_SG & usable_SG, TEMPERATURE, "supcon")

@@ -8,7 +8,8 @@ For an anchor i, P_i = P_pt U P_feat U P_aug and N_i is what the features call d
 - N_i: segments whose cosine is below delta, less P_i; with `feature_negatives` off, all others less P_i.
 
 Which cosines make a feature positive may be chosen otherwise (`alikeness.py`); `soft` makes every pair both, weighed.
-With `confidence` a pair that the features chose weighs as much as the product of both segments' feature quality.
+With `confidence` a pair that the features chose weighs as much as the product of both segments' quality, which is that
+of their worst leads.
 
 [D] Anchors are the original segments; candidates are the originals of the global batch and the anchor's own view. The
 anchor itself is neither its positive nor its negative. A pair of which either has no features is known to be neither
@@ -104,7 +105,7 @@ def find_pairs(
     origin_SG = same_origin(anchors, candidates, objective.patient_positives) & other_SG
     positive_SG = origin_SG | feature_SG
     different_SG = alike_SG < 1 if objective.feature_negatives else torch.ones_like(other_SG)
-    certain_SG = origin_SG if objective.choose == "soft" and objective.feature_positives else positive_SG
+    certain_SG = origin_SG if objective.choose == "soft" else positive_SG
     negative_SG = different_SG & other_SG & ~certain_SG
     weights = None
     if objective.choose == "soft" or objective.confidence:
@@ -115,12 +116,12 @@ def find_pairs(
 def _weights(
     alike_SG: Tensor, origin_SG: Tensor, sure_SG: Tensor | float, objective: ObjectiveConfig
 ) -> tuple[Tensor, Tensor]:
-    """What positives and negatives weigh. A pair of one origin is known, and one without features is not decided by
-    them: both weigh 1."""
+    """What positives and negatives weigh. A pair of one origin is known, and one without features, or with
+    `feature_negatives` off a negative, is not decided by them: these weigh 1."""
     known_SG = ~alike_SG.isnan()
     soft = objective.choose == "soft"
     like_SG = (alike_SG if soft else 1.0) * sure_SG
-    unlike_SG = ((1 - alike_SG) if soft and objective.feature_negatives else 1.0) * sure_SG
+    unlike_SG = ((1 - alike_SG) if soft else 1.0) * (sure_SG if objective.feature_negatives else 1.0)
     ones_SG = torch.ones_like(alike_SG)
     positive_SG = torch.where(known_SG & ~origin_SG, like_SG, ones_SG)
     return positive_SG.float(), torch.where(known_SG, unlike_SG, ones_SG).float()

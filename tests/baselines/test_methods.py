@@ -11,7 +11,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from physioclr.baselines.cmsc import CMSC
-from physioclr.baselines.config import BaselineConfig, MethodConfig
+from physioclr.baselines.config import MethodConfig
 from physioclr.baselines.masked import MaskedReconstruction
 from physioclr.baselines.registry import Objective, open_objective
 from physioclr.baselines.two_views import SimCLR, ThreeKG
@@ -189,11 +189,6 @@ def test_equal_seeds_give_every_method_the_same_untrained_encoder() -> None:
 def test_what_a_method_does_not_know_is_refused(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         method(**keys)
-
-
-def test_physioclr_is_no_baseline() -> None:
-    with pytest.raises(ValidationError):
-        TypeAdapter(BaselineConfig).validate_python({"name": "physioclr"})
 
 
 def test_codebooks_that_do_not_fit_the_projection_are_refused() -> None:

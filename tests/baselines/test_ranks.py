@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
-from physioclr.baselines.config import BaselineConfig
+from physioclr.baselines.config import MethodConfig
 from physioclr.baselines.registry import open_objective
 from physioclr.config import ObjectiveConfig
 from physioclr.method.batch import SegmentBatch
@@ -51,7 +51,7 @@ def joined_batch() -> SegmentBatch:
 
 def make(method: dict[str, Any]) -> torch.nn.Module:
     torch.manual_seed(0)
-    return open_objective(SMALL, ObjectiveConfig(), TypeAdapter(BaselineConfig).validate_python(method))
+    return open_objective(SMALL, ObjectiveConfig(), TypeAdapter(MethodConfig).validate_python(method))
 
 
 def train_once(model: torch.nn.Module, batch: SegmentBatch) -> dict[str, Any]:

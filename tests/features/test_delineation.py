@@ -89,6 +89,17 @@ def test_a_p_wave_on_the_t_wave_before_it_is_dropped() -> None:
     assert same(kept["t_peak"], [650, 1150, 1650])
 
 
+def test_a_t_wave_that_the_next_beat_has_begun_in_is_dropped() -> None:
+    kept = in_order(waves(t_offset=[980, 1200, 1700]), R, ONE)  # the second beat's QRS begins at 975
+    assert same(kept["t_offset"], [NAN, 1200, 1700])
+    kept = in_order(waves(t_peak=[980, 1150, 1650], t_offset=[990, 1200, 1700]), R, ONE)
+    assert same(kept["t_peak"], [NAN, 1150, 1650])
+    assert same(kept["t_offset"], [NAN, 1200, 1700])
+    assert same(kept["p_peak"], waves()["p_peak"].tolist())
+    touching = in_order(waves(t_offset=[975, 1200, 1700]), R, ONE)
+    assert same(touching["t_offset"], [975, 1200, 1700])
+
+
 def one(**changed: list[float]) -> Delineation:
     return Delineation.from_points(ONE, R, waves(**changed), 1)
 

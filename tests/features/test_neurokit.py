@@ -54,6 +54,14 @@ def test_says_which_signals_it_cannot_read(method: str) -> None:
         assert not len(found.intervals(0))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_beat_that_the_start_cuts_costs_no_other_its_waves(method: str) -> None:
+    found = neurokit.delineate(neurokit.clean(ecg([0.07 + 0.7 * beat for beat in range(7)])), method=method)
+    assert found.status == ("ok",)
+    assert len(found.r_peaks) == 7
+    np.testing.assert_allclose((found.t_peak - found.r_peaks)[1:-1] / 500, 0.28, atol=0.02)
+
+
 @pytest.mark.parametrize("first", [0.08, 0.12, 0.25, 0.75])
 def test_the_first_and_the_last_beats_are_found_and_no_others(first: float) -> None:
     """NeuroKit2 alone keeps no peak in the first 300 ms, and takes waves for beats where a signal ends quietly."""

@@ -9,9 +9,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from physioclr.config import ObjectiveConfig
 from physioclr.method.alikeness import alikeness
+from physioclr.method.contrastive import masks
 from physioclr.method.pairs import PairKeys, Pairs, feature_cosine, find_pairs
 
 
@@ -124,3 +126,29 @@ def test_a_quality_that_is_not_known_counts_as_sure() -> None:
     assert pairs.weights is not None
     assert (pairs.weights[0] == 1).all()
     assert (pairs.weights[1] == 1).all()
+
+
+def test_a_segment_of_no_quality_is_in_no_pair_that_features_chose_and_is_counted_as_left_out() -> None:
+    everyone = keys(5)
+    quality = torch.ones(10)
+    quality[2] = 0.0
+    everyone = PairKeys(
+        everyone.features_XK, torch.ones(10, dtype=torch.bool), everyone.record_X, everyone.patient_X, quality
+    )
+    positive, negative = masks(pairs_of(everyone, confidence=True))
+    assert positive[2].nonzero().flatten().tolist() == [3, 10]  # the other half, and the own view
+    assert not negative[2].any()
+    assert not negative[:, 2].any()
+
+
+def test_confidence_leaves_negatives_alone_that_features_did_not_choose() -> None:
+    everyone = keys(5, quality=True)
+    weights = pairs_of(everyone, confidence=True, feature_negatives=False).weights
+    assert weights is not None
+    assert (weights[1] == 1).all()
+    assert not (weights[0] == 1).all()
+
+
+def test_soft_needs_the_negatives_of_features() -> None:
+    with pytest.raises(ValidationError, match="feature_negatives=false takes the latter away"):
+        ObjectiveConfig(choose="soft", feature_negatives=False)

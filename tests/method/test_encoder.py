@@ -22,7 +22,7 @@ def encoder() -> Encoder:
 
 def test_five_seconds_are_156_tokens(encoder: Encoder) -> None:
     assert TOKENS == 156
-    assert encoder.encode(torch.randn(2, 12, 2500)).shape == (2, 156, encoder.width)
+    assert encoder(torch.randn(2, 12, 2500)).shape == (2, 156, encoder.width)
 
 
 def test_base_has_about_90_million_parameters() -> None:
@@ -40,7 +40,7 @@ def test_the_smaller_sizes(size: str, low: float, high: float) -> None:
 def test_the_embedding_is_the_mean_over_all_tokens(encoder: Encoder) -> None:
     """The authors' release takes the first token."""
     signal = torch.randn(3, 12, 2500)
-    tokens = encoder.encode(signal)
+    tokens = encoder(signal)
     torch.testing.assert_close(encoder.embed(signal), sum(tokens[:, n] for n in range(156)) / 156)
     assert not torch.allclose(encoder.embed(signal), tokens[:, 0], atol=1e-3)
 
@@ -49,9 +49,9 @@ def test_local_tokens_become_those_of_the_encoder(encoder: Encoder) -> None:
     """In two steps as in one, so that a method may change tokens in between."""
     signal = torch.randn(2, 12, 2500)
     local = encoder.local(signal)
-    assert torch.equal(encoder.contextualise(local), encoder.encode(signal))
+    assert torch.equal(encoder.contextualise(local), encoder(signal))
     local[:, 40:60] = 0
-    assert not torch.allclose(encoder.contextualise(local)[:, 50], encoder.encode(signal)[:, 50], atol=1e-3)
+    assert not torch.allclose(encoder.contextualise(local)[:, 50], encoder(signal)[:, 50], atol=1e-3)
 
 
 def test_a_local_token_knows_only_its_own_samples(encoder: Encoder) -> None:
@@ -67,7 +67,7 @@ def test_a_local_token_knows_only_its_own_samples(encoder: Encoder) -> None:
 
 def test_tokens_know_where_they_are(encoder: Encoder) -> None:
     """The same 16 samples again and again: only the convolutional position tells the first token from a middle one."""
-    tokens = encoder.encode(torch.randn(1, 12, 16).repeat(1, 1, 157)[..., :2500])
+    tokens = encoder(torch.randn(1, 12, 16).repeat(1, 1, 157)[..., :2500])
     assert not torch.allclose(tokens[0, 0], tokens[0, 78], atol=1e-3)
 
 
@@ -102,7 +102,7 @@ def test_dropout_is_on_in_training_only(encoder: Encoder) -> None:
 @pytest.mark.parametrize("shape", [(12, 2500), (1, 11, 2500), (1, 12, 5000)])
 def test_other_shapes_are_refused(encoder: Encoder, shape: tuple[int, ...]) -> None:
     with pytest.raises(EncoderError, match="12 leads of 5 s at 500 Hz"):
-        encoder.encode(torch.zeros(shape))
+        encoder(torch.zeros(shape))
 
 
 def test_the_state_survives_saving(encoder: Encoder) -> None:

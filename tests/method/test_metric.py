@@ -91,3 +91,11 @@ def test_without_measures_it_says_so() -> None:
     )
     with pytest.raises(ValueError, match=r"needs SegmentBatch\.measures_SF"):
         PhysioCLR(MODEL, ObjectiveConfig(similarity="learned"))(bare)
+
+
+def test_reduced_precision_does_not_round_its_cosines() -> None:
+    unit = torch.nn.functional.normalize(torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    keys = PairKeys(unit, torch.ones(8, dtype=torch.bool), torch.arange(8) // 2, torch.arange(8) // 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        rows, _ = metric_rows(keys, keys, 0)
+    assert torch.equal(rows, metric_rows(keys, keys, 0)[0])

@@ -76,7 +76,7 @@ def reference(model: PhysioCLR, batch: SegmentBatch, seed: int) -> dict[str, Any
     )
     z = functional.normalize(model.projection(model.encoder.embed(batch.signal_SLT)), dim=1)
     z_view = functional.normalize(model.projection(model.encoder.embed(views)), dim=1)
-    decoded = model.decoder(model.encoder.encode(batch.signal_SLT))
+    decoded = model.decoder(model.encoder(batch.signal_SLT))
     rows, peaks, wholes, aligned = [], [], [], []
     positives_count = negatives_count = 0
     for i in range(count):

@@ -58,7 +58,7 @@ def measure_waves(signal_nT: Singles, beats: Beats, waves: Waves) -> tuple[Ints,
     smooth, tips = average(rest, _SMOOTH, times=2), average(rest, _TIP_SMOOTH)
     for name, coarse in (("t", waves.t_peak), ("p", waves.p_peak)):
         shape, there = _SHAPES[name], coarse >= 0
-        peak, sign = _extreme(smooth, beats, coarse * STEP + _MIDDLE, shape)
+        peak, sign = _extreme(smooth, beats, coarse * STEP + _MIDDLE, there, shape)
         start = _bound(smooth, beats.segment, peak, sign, -1, shape.before, shape.steepest)
         stop = _bound(smooth, beats.segment, peak, sign, 1, shape.after, shape.steepest)
         found[f"{name}_onset"] = peak + _steady(start - peak, there, beats, len(rest))
@@ -121,14 +121,19 @@ def _r_peaks(signal: Singles, beats: Beats, onset: Ints, offset: Ints) -> Ints:
     return np.clip(onset + np.where(up > _LEAST_R * (up + down), best, fall), 0, signal.shape[1] - 1)
 
 
-def _extreme(smooth: Singles, beats: Beats, near: Ints, shape: _Shape) -> tuple[Ints, Singles]:
-    """A wave's peak near a place, and its sign: where this beat and the segment's others are most bent, then the
-    highest or lowest point there."""
+def _extreme(
+    smooth: Singles, beats: Beats, near: Ints, has_wave: NDArray[np.bool_], shape: _Shape
+) -> tuple[Ints, Singles]:
+    """A wave's peak near a place, and its sign: where this beat and those of the segment's others that have the wave
+    are most bent, then the highest or lowest point there."""
     size, segment = smooth.shape[1], beats.segment
     start, width = near - shape.search, 2 * shape.search + 1
     there = inside(start, width, size)
-    bent = np.where(there, cut(windows.curvature(smooth, shape.curve), segment, start, width), 0.0)
-    bent = bent + windows.mean_by_segment(bent, beats.is_first)[np.cumsum(beats.is_first) - 1]
+    bent = cut(windows.curvature(smooth, shape.curve), segment, start, width)
+    bent = np.where(there & has_wave[:, None], bent, np.float32(0.0))
+    with_wave = np.maximum(windows.sum_by_segment(has_wave.astype(bent.dtype), beats.is_first), 1)
+    mean = windows.sum_by_segment(bent, beats.is_first) / with_wave[:, None]
+    bent = bent + mean[np.cumsum(beats.is_first) - 1]
     column, _ = highest(np.abs(bent), there)
     sign = np.where(pick(bent, column) < 0, np.float32(-1.0), np.float32(1.0))
     return _tip(smooth, segment, np.clip(near - shape.search + column, 0, size - 1), sign, shape.refine), sign

@@ -22,7 +22,7 @@ def reducer_tensors(arrays: Mapping[str, np.ndarray], device: torch.device) -> d
 
 def to_segments(grain: Grain, reducer: Mapping[str, Tensor], device: torch.device) -> SegmentBatch:
     """A grain of n recordings as 2n segments on `device`: decoded, z-scored, features reduced (or ablated, as the
-    tensors of a `Pairing` say)."""
+    tensors of a `Pairing` say). All in float32, also under autocast, or rounding would move pairs across delta."""
 
     def move(array: np.ndarray) -> Tensor:
         return to_device(array, device)
@@ -30,11 +30,12 @@ def to_segments(grain: Grain, reducer: Mapping[str, Tensor], device: torch.devic
     features_SF = move(grain.features).flatten(0, 1)
     if "dropped" in reducer:
         features_SF = features_SF.index_fill(1, reducer["dropped"], torch.nan)
-    standard_SF, usable_S = standardise_on_device(features_SF, reducer), move(grain.usable).flatten().bool()
-    features_SK = project_on_device(standard_SF, usable_S, reducer)
-    if "spread" in reducer:
-        features_SK = random_features(grain.record, grain.patient, int(reducer["seed"]), reducer["spread"])
-        standard_SF = features_SK @ reducer["components"] + reducer["centre"]  # for a learned similarity
+    with torch.autocast(device.type, enabled=False):
+        standard_SF, usable_S = standardise_on_device(features_SF, reducer), move(grain.usable).flatten().bool()
+        features_SK = project_on_device(standard_SF, usable_S, reducer)
+        if "spread" in reducer:
+            features_SK = random_features(grain.record, grain.patient, int(reducer["seed"]), reducer["spread"])
+            standard_SF = features_SK @ reducer["components"] + reducer["centre"]  # for a learned similarity
     return SegmentBatch(
         signal_SLT=segments_of(grain.signal, device),
         r_peaks_SR=move(grain.r_peaks).flatten(0, 1).long(),

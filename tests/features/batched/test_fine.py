@@ -76,6 +76,39 @@ def test_tip(seed: int, peaks: list[tuple[int, int, float]], reach: int) -> None
         assert found[beat] == max(places, key=lambda t: signal[i, t] * up)  # of equal ones the first
 
 
+WAVES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, SIZE - 1), st.booleans()), max_size=6)
+
+
+@given(SEEDS, WAVES)
+@settings(max_examples=50, deadline=None)
+def test_extreme(seed: int, made: list[tuple[int, int, bool]]) -> None:
+    """Beats without the wave have no say in where the others' is."""
+    shape = fine._Shape(curve=6, search=5, refine=3, before=0, after=0, steepest=0)
+    signal = smooth_noise(seed).astype(np.float32)
+    curvature = fine.windows.curvature(signal, shape.curve)
+    made = sorted(made, key=lambda row: row[0])
+    segment, near, has_wave = columns(made, np.int64, np.int64, np.bool_)
+    found, sign = fine._extreme(signal, beats_at(segment.tolist(), [0] * len(made)), near, has_wave, shape)
+
+    def bent(i: int, place: int) -> float:
+        return float(curvature[i, place]) if 0 <= place < SIZE else 0.0
+
+    for beat, (i, at, has) in enumerate(made):
+        if not has:
+            continue
+        others = [place for j, place, with_wave in made if j == i and with_wave]
+        total = {
+            step: bent(i, at + step) + sum(bent(i, place + step) for place in others) / len(others)
+            for step in range(-5, 6)
+            if 0 <= at + step < SIZE
+        }
+        step = max(total, key=lambda one: abs(total[one]))
+        up = -1.0 if total[step] < 0 else 1.0
+        places = [t for t in range(at + step - 3, at + step + 4) if 0 <= t < SIZE]
+        assert sign[beat] == up
+        assert found[beat] == max(places, key=lambda t: signal[i, t] * up)
+
+
 @given(SEEDS, st.lists(st.tuples(st.integers(0, 2), st.integers(-60, 60), st.booleans()), max_size=8))
 @settings(max_examples=50, deadline=None)
 def test_steady(seed: int, made: list[tuple[int, int, bool]]) -> None:

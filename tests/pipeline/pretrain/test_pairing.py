@@ -99,3 +99,15 @@ def test_random_features_have_the_spread_of_the_components() -> None:
     drawn = random_features(numbers, numbers // 2, 0, spread)[0::2]
     np.testing.assert_allclose(drawn.std(dim=0), spread, rtol=0.05)
     np.testing.assert_allclose(np.corrcoef(drawn.T.numpy()), np.eye(3), atol=0.06)
+
+
+@pytest.mark.parametrize("keys", [{}, {"drop": 0.3}, {"random": True}])
+def test_reduced_precision_moves_no_pair(demo_dataset: PreparedDataset, keys: dict[str, float]) -> None:
+    """Under autocast as in a step on a GPU: delta is compared with cosines of features in full precision."""
+    pairing = ablated(demo_dataset, **keys)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = segments(demo_dataset, pairing)
+    exact = segments(demo_dataset, pairing)
+    assert torch.equal(rounded.features_SK, exact.features_SK)
+    assert rounded.measures_SF is not None
+    assert torch.equal(rounded.measures_SF, exact.measures_SF)
