@@ -42,6 +42,8 @@ WEIGHED: tuple[Answer, ...] = ("probe+weighed", "finetune+weighed", "all+weighed
 OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "finetune", "all", *PARTS)
 TRAINED: tuple[Answer, ...] = ("finetune", "all", "scratch")  # by Ray Train; the others are fitted
 SET_BY_CELLS = ("mode", "task", "own", "test", "split", "label_fraction", "subset_seed")  # of `finetune`
+SET_OF_METHODS = (*SET_BY_CELLS, "name", "output", "prepared", "encoder", "model")  # of a method's own `finetune`
+BESIDE = ("encoders", "answers", "noise")  # folders in `output` that all comparisons there share
 
 
 class ComparedMethod(Section):
@@ -51,11 +53,6 @@ class ComparedMethod(Section):
     untrained: bool = False  # the encoder is left as it was drawn
     pretrain: dict[str, Any] = Field(default_factory=dict)  # what differs from the comparison's `pretrain`
     finetune: dict[str, Any] = Field(default_factory=dict)  # what differs from the comparison's `finetune`
-
-    @property
-    def has_encoder(self) -> bool:
-        """Whether any of its answers needs one."""
-        return any(answer in OF_AN_ENCODER for answer in self.answers)
 
 
 class TargetConfig(Section):
@@ -159,6 +156,13 @@ class CompareConfig(Section):
     parallel: Positive | None = None  # cells at once; without it, what the cluster's GPUs or CPUs allow
     cost: CostConfig = CostConfig()
 
+    @field_validator("name")
+    @classmethod
+    def _a_folder_of_its_own(cls, name: str) -> str:
+        if name in BESIDE:
+            raise ValueError(f"{name} is a folder that all comparisons of this output share; give another name")
+        return name
+
     @field_validator("methods", "targets")
     @classmethod
     def _plain_names(cls, named: dict[str, Any]) -> dict[str, Any]:
@@ -176,4 +180,8 @@ class CompareConfig(Section):
         for key in SET_BY_CELLS:
             if getattr(self.finetune, key) != getattr(blank, key):
                 raise ValueError(f"finetune.{key} is set by each cell; leave it out")
+        for name, method in self.methods.items():
+            for key in SET_OF_METHODS:
+                if key in method.finetune:
+                    raise ValueError(f"methods.{name}.finetune.{key} is set by each cell; leave it out")
         return self

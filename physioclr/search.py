@@ -134,6 +134,12 @@ class SearchConfig(Section):
                     f"{', '.join(fixed)} cannot change while a trial is trained, as pruning.by=population does; "
                     "search it with asha or none"
                 )
+        grace, epochs = self.pruning.grace_epochs, self.pretrain.training.epochs
+        if self.pruning.by == "asha" and grace > epochs:
+            raise ValueError(
+                f"pruning.grace_epochs {grace} is above pretrain.training.epochs {epochs}, so nothing could be pruned; "
+                "lower it, or prune by none"
+            )
         if self.propose == "grid":
             endless = [key for key, each in self.space.items() if isinstance(each, Range) and not _countable(each)]
             if endless:

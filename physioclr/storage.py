@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 import pyarrow.fs
@@ -22,7 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from physioclr.errors import StorageError, UserError, causes
 from physioclr.uris import checked
 
-PUBLIC_BUCKETS = ("s3://physionet-open",)  # read without credentials unless the source says otherwise
+PUBLIC_BUCKETS = ("physionet-open",)  # read without credentials unless the source says otherwise
 S3_CLIENT = {
     "retries": {"mode": "standard", "max_attempts": 10},
     "connect_timeout": 10,
@@ -42,7 +43,8 @@ def filesystem(uri: str, anonymous: bool | None = None) -> tuple[fsspec.Abstract
     checked(uri)
     options: dict[str, Any] = {}
     if uri.startswith(("s3://", "s3a://")):
-        public = uri.startswith(PUBLIC_BUCKETS) if anonymous is None else anonymous
+        bucket = uri.partition("://")[2].partition("/")[0]
+        public = bucket in PUBLIC_BUCKETS if anonymous is None else anonymous
         options = {"anon": public, "config_kwargs": S3_CLIENT, "use_listings_cache": False}
     try:
         fs, path = fsspec.core.url_to_fs(uri, **options)
@@ -119,11 +121,16 @@ def _cause(error: ClientError | BotoCoreError) -> str:
     return str(error).rstrip(".")
 
 
-def read_bytes(uri: str, anonymous: bool | None = None) -> bytes:
-    """The whole file at `uri`. Raises `StorageError` when it is missing or refused."""
+def read_bytes(uri: str, anonymous: bool | None = None, most: int | None = None) -> bytes:
+    """The file at `uri`: all of it, or its first `most` bytes. Raises `StorageError` when it is missing or refused."""
     fs, path = filesystem(uri, anonymous)
     with readable_errors(uri, "Reading"):
-        data: bytes = fs.cat_file(path)
+        try:
+            data: bytes = fs.cat_file(path) if most is None else fs.cat_file(path, start=0, end=most)
+        except OSError as error:
+            if most is None or error.errno != errno.EINVAL or fs.size(path):
+                raise
+            return b""  # S3 refuses to give the first bytes of an empty file
     return data
 
 
@@ -138,24 +145,42 @@ def read_text(uri: str, anonymous: bool | None = None) -> str:
 def write_bytes(uri: str, data: bytes) -> None:
     """Write `data` as `uri` so that readers see the old file or the new one, never a part. Makes folders."""
     fs, path = filesystem(uri)
-    with readable_errors(uri, "Writing"):
-        if isinstance(fs, LocalFileSystem):
-            _replace_local(Path(path), data)
-        else:
+    if isinstance(fs, LocalFileSystem):
+        with writing(uri) as file:
+            file.write(data)
+    else:
+        with readable_errors(uri, "Writing"):
             fs.pipe_file(path, data)  # object stores make an object visible only when it is whole
 
 
-def _replace_local(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+@contextmanager
+def writing(uri: str) -> Iterator[BinaryIO]:
+    """A local file for what is too long for `write_bytes`: when the body has ended well, it becomes `uri`."""
+    fs, path = filesystem(uri)
+    with readable_errors(uri, "Writing"):
+        if isinstance(fs, LocalFileSystem):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with _temporary(Path(path).parent) as file:
+                yield file
+                file.close()
+                os.replace(file.name, path)
+        else:
+            with tempfile.TemporaryDirectory(prefix="physioclr-") as folder, _temporary(Path(folder)) as file:
+                yield file
+                file.close()
+                fs.put_file(file.name, path)
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[BinaryIO]:
+    """A new file in `folder`, which may be moved away, and is deleted if it is not. Its rights are those that the umask
+    leaves, which `tempfile` does not heed."""
+    path = folder / f".writing-{uuid.uuid4().hex}"
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        with open(str(path), "xb") as file:
+            yield file
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def write_text(uri: str, text: str) -> None:

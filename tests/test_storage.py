@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import fsspec
@@ -60,6 +61,7 @@ def test_physionets_public_bucket_is_read_without_credentials() -> None:
     assert storage.filesystem("s3://physionet-open/ptb-xl")[0].anon
     assert not storage.filesystem("s3://physionet-open/ptb-xl", anonymous=False)[0].anon
     assert not storage.filesystem("s3://hospital/archive")[0].anon
+    assert not storage.filesystem("s3://physionet-open-mine/archive")[0].anon, "a bucket of somebody else"
 
 
 def test_a_throttling_server_is_asked_again(s3: Path, throttled: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +97,34 @@ def test_a_copy_that_is_too_short_is_noticed(tmp_path: Path, cut: int) -> None:
     (tmp_path / "to/deep/two").unlink()
     with pytest.raises(StorageError, match="to/deep/two does not exist"):
         storage.check_arrived(tmp_path / "from", f"{tmp_path}/to")
+
+
+def test_the_first_bytes_of_a_file_are_read_without_the_rest(base: str) -> None:
+    storage.write_bytes(f"{base}/long", b"0123456789")
+    storage.write_bytes(f"{base}/empty", b"")
+    assert storage.read_bytes(f"{base}/long", most=4) == b"0123"
+    assert storage.read_bytes(f"{base}/long", most=400) == b"0123456789"
+    assert storage.read_bytes(f"{base}/empty", most=4) == b""
+    with pytest.raises(StorageError, match="does not exist"):
+        storage.read_bytes(f"{base}/nothing", most=4)
+
+
+def test_a_file_written_piece_by_piece_is_seen_when_it_is_whole(base: str) -> None:
+    with storage.writing(f"{base}/a/new") as file:
+        file.write(b"one ")
+        assert not storage.exists(f"{base}/a/new")
+        file.write(b"two")
+    with pytest.raises(TypeError), storage.writing(f"{base}/a/new") as file:
+        file.writelines([b"half of it", None])  # type: ignore[list-item]
+    assert storage.read_bytes(f"{base}/a/new") == b"one two"
+    assert storage.list_files(base) == [f"{base}/a/new"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_files_have_the_rights_that_the_umask_leaves(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        storage.write_text(f"{tmp_path}/patients", "p1")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "patients").stat().st_mode & 0o777 == 0o666 & ~umask

@@ -42,19 +42,19 @@ class MiniRocketRidge:
 
 
 def fit_minirocket(
-    signals: ArrayLike, y: ArrayLike, *, fs: float, kernels: int = 10_000, seed: int = 0, workers: int = 1
+    signals: ArrayLike, y: ArrayLike, *, fs: float, kernels: int = 10_000, seed: int = 0
 ) -> MiniRocketRidge:
     """Fit to `signals` [n, L, T] sampled at `fs` Hz, z-scored by lead, and outcomes `y` bool [n, C].
 
-    Each class has its own penalty. `workers`: threads of aeon. Raises ConfigError where aeon is not installed, and
-    ValueError where the shapes do not fit.
+    Each class has its own penalty. Raises ConfigError where aeon is not installed, and ValueError where the shapes do
+    not fit.
     """
     x_nLT, y_nC = np.asarray(signals), np.asarray(y, dtype=bool)
     if x_nLT.ndim != 3 or y_nC.ndim != 2 or len(x_nLT) != len(y_nC) or len(x_nLT) < 2:
         raise ValueError(
             f"signals {x_nLT.shape} and outcomes {y_nC.shape} must be [n, leads, T] and [n, classes], n at least 2"
         )
-    transform = _minirocket()(n_kernels=kernels, random_state=seed, n_jobs=workers)
+    transform = _minirocket()(n_kernels=kernels, random_state=seed)
     transform.fit(_resampled(x_nLT, fs))
     classifier = make_pipeline(StandardScaler(), RidgeCV(alphas=ALPHAS, alpha_per_target=True))
     classifier.fit(_features(transform, x_nLT, fs), np.where(y_nC, 1.0, -1.0))

@@ -51,11 +51,6 @@ SCORED_CLASSES = (
 _CLASS_OF = {code: index for index, scored in enumerate(SCORED_CLASSES) for code in scored.codes}
 
 
-def class_index(code: str) -> int | None:
-    """Position of the scored class that `code` belongs to, or None for a label that is not scored."""
-    return _CLASS_OF.get(code)
-
-
 def canonical(code: str) -> str:
     """The code that stands for `code` and its equivalents; a label outside the scored table stays as it is."""
     index = _CLASS_OF.get(code)

@@ -86,10 +86,7 @@ def paired_difference(
     resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """Macro-AUROC of `scores_a` minus that of `scores_b`, both on the same rows, both judged on each same resample.
-
-    For the difference in any other metric see `physioclr.evaluation.summary.summarise_difference`.
-    """
+    """Macro-AUROC of `scores_a` minus that of `scores_b`, both on the same rows, both judged on each same resample."""
     first, second = _macro_auroc(y, scores_a), _macro_auroc(y, scores_b)
     return bootstrap(
         lambda weights: first(weights) - second(weights), patients, seed=seed, resamples=resamples, level=level

@@ -8,7 +8,7 @@ Shape legend: N recordings of all tasks together, n those of one task, C classes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ class Outcomes:
 class Compared:
     """One method in one column: figures by metric, averaged over seeds; each seed's; differences to the reference.
 
-    `difference` is empty for the reference, and where one of the two is missing.
+    `difference` is over the seeds that both have, and empty for the reference and where they have none in common.
     """
 
     figures: dict[str, Interval]
@@ -47,36 +47,44 @@ MEAN = "mean"  # the column of the mean over all others
 
 def compare(
     columns: Mapping[str, Outcomes],
-    scores: Mapping[Key, Sequence[ArrayLike]],
+    scores: Mapping[Key, Mapping[int, ArrayLike]],
     patients: ArrayLike,
     reference: str,
     *,
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[Key, Compared]:
-    """Judge `scores` by (method, column): for each seed [n, C] for the rows of that column. `patients` [N].
+    """Judge `scores` by (method, column), then by seed: [n, C] for the rows of that column. `patients` [N].
 
     A method with every column also gets a column `MEAN`. Raises ValueError when shapes do not fit.
     """
     keys = sorted(key for key, seeds in scores.items() if seeds)
-    ranked = {key: [RankedScores(columns[key[1]].y, one) for one in scores[key]] for key in keys}
+    ranked = {
+        key: {number: RankedScores(columns[key[1]].y, one) for number, one in scores[key].items()} for key in keys
+    }
     complete = [
         method for method in dict.fromkeys(key[0] for key in keys) if all((method, c) in ranked for c in columns)
     ]
-    pairs = [key for key in keys if key[0] != reference and (reference, key[1]) in ranked]
+    # Seeds that one of the two lacks, as after a cell that failed, would make a difference of their own.
+    common = {key: [one for one in ranked[key] if one in ranked.get((reference, key[1]), ())] for key in keys}
+    pairs = [key for key in keys if key[0] != reference and common[key]]
     means = [method for method in complete if len(columns) > 1]
-    mean_pairs = [method for method in means if method != reference and reference in means]
+    mean_pairs = [method for method in means if all((method, column) in pairs for column in columns)]
 
     def figures(weights: Floats) -> Floats:
-        value = {
-            key: np.mean([_macro(one, weights[:, columns[key[1]].rows]) for one in seeds], axis=0)
+        each = {
+            key: {number: _macro(one, weights[:, columns[key[1]].rows]) for number, one in seeds.items()}
             for key, seeds in ranked.items()
         }
-        for method in means:
-            value[method, MEAN] = np.mean([value[method, column] for column in columns], axis=0)
-        differences = [value[key] - value[reference, key[1]] for key in pairs]
-        differences += [value[method, MEAN] - value[reference, MEAN] for method in mean_pairs]
-        return np.concatenate([*value.values(), *differences], axis=1)
+        value = {key: np.mean(list(seeds.values()), axis=0) for key, seeds in each.items()}
+        gap = {
+            key: np.mean([each[key][one] - each[reference, key[1]][one] for one in common[key]], axis=0)
+            for key in pairs
+        }
+        for found, methods in ((value, means), (gap, mean_pairs)):
+            for method in methods:
+                found[method, MEAN] = np.mean([found[method, column] for column in columns], axis=0)
+        return np.concatenate([*value.values(), *gap.values()], axis=1)
 
     everything = [*keys, *((method, MEAN) for method in means)]
     compared = [*pairs, *((method, MEAN) for method in mean_pairs)]
@@ -86,7 +94,9 @@ def compare(
     ]
     difference = dict(zip(compared, parts[len(everything) :], strict=True))
     everyone = {column: np.ones((1, len(outcomes.y))) for column, outcomes in columns.items()}
-    by_seed = {key: np.array([_macro(one, everyone[key[1]])[0] for one in seeds]) for key, seeds in ranked.items()}
+    by_seed = {
+        key: np.array([_macro(one, everyone[key[1]])[0] for one in seeds.values()]) for key, seeds in ranked.items()
+    }
     return {
         key: Compared(
             part,

@@ -40,12 +40,6 @@ class PairAgreement:
     share: float
     chance: float
     feature_pairs: int
-    all_pairs: int
-
-    @property
-    def lift(self) -> float:
-        """How many times likelier a feature pair shares labels than any pair; NaN where chance is 0 or unknown."""
-        return self.share / self.chance if self.chance > 0 else float("nan")
 
 
 def effective_rank(embeddings_Sd: Tensor) -> float:
@@ -127,7 +121,7 @@ def pair_agreement(
         parts = (feature_BS & shares_BS, feature_BS, pair_BS & shares_BS, pair_BS)
         counts += torch.stack([part.sum() for part in parts]).cpu()
     feature_shares, feature_pairs, shares, pairs = counts.tolist()
-    return PairAgreement(_ratio(feature_shares, feature_pairs), _ratio(shares, pairs), feature_pairs, pairs)
+    return PairAgreement(_ratio(feature_shares, feature_pairs), _ratio(shares, pairs), feature_pairs)
 
 
 def _retrieval(embeddings_Sd: Tensor, right: Tensor, excluded: Tensor) -> Retrieval:

@@ -1,4 +1,4 @@
-"""Has a test set been seen in pretraining? Looked for by record, by patient, and by the signal itself.
+"""Has a test set been seen in training, or in pretraining? Looked for by record, by patient, and by the signal itself.
 
 The same recording stands in several archives under several names and in several forms (in mV, or filtered and
 z-scored), so names alone do not tell. A fingerprint keeps what those forms share: for each lead the spectrum of the
@@ -52,7 +52,7 @@ class Identities:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Rows of the test set, ascending, that pretraining knows: their record, their patient, their signal.
+    """Rows of the test set, ascending, that pretraining, or training, knows: their record, patient, signal.
 
     `patients` includes the rows of a patient one of whose rows was found by its signal. `twins` holds for each row of
     `contents` the most alike pretraining row. `contents_checked` is False where one set has no fingerprints, and
@@ -152,12 +152,15 @@ def _named_alike(pretraining: set[tuple[str, str | None]], test: set[tuple[str, 
     )
 
 
-def refuse_overlap(overlap: Overlap, allowed: bool = False) -> None:
-    """Raises `UserError` if anything was found, unless that is allowed; then it is to be stated in the result."""
+def refuse_overlap(overlap: Overlap, allowed: bool = False, who: str = "Pretraining") -> None:
+    """Raises `UserError` if anything was found, unless that is allowed; then it is to be stated in the result.
+
+    `who`: Pretraining or Training, whose recordings were looked for.
+    """
     if allowed or not len(overlap.rows):
         return
     raise UserError(
-        f"Pretraining has seen {len(overlap.rows)} of the {overlap.test_rows} test recordings or their patients "
+        f"{who} has seen {len(overlap.rows)} of the {overlap.test_rows} test recordings or their patients "
         f"({len(overlap.records)} by record id, {len(overlap.patients)} by patient, {len(overlap.contents)} by the "
         "signal itself): take them out of one of the two sets, or set allow_overlap=true, which the result then states."
     )

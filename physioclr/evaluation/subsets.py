@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from physioclr.errors import DatasetError
 
-FRACTIONS = (0.01, 0.02, 0.05, 0.1, 1.0)
 CANDIDATES = 10
 Rows = NDArray[np.int64]
 

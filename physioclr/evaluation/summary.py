@@ -27,7 +27,7 @@ BRIER, F_MAX_SAMPLES, CHALLENGE = "brier", "f_max_samples", "challenge_score"
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was found on `rows` rows of `patients` patients; for a difference, one method's figures minus another's.
+    """What was found on `rows` rows of `patients` patients.
 
     `per_class` is by metric, then by class. `macro` is by metric: the unweighted mean over the classes that have both
     outcomes. `skipped` names the classes that have not: they are in no mean. `overall` holds what is not a mean over
@@ -73,35 +73,7 @@ def summarise(
     figures = _Figures(y, scores, classes, thresholds)
     patient_n = _patients(patients, figures.y)
     found = intervals(figures, patient_n, seed=seed, resamples=resamples, level=level)
-    return _summary(figures, patient_n, found, figures.omitted)
-
-
-def summarise_difference(
-    y: ArrayLike,
-    scores_a: ArrayLike,
-    scores_b: ArrayLike,
-    classes: Sequence[str],
-    patients: ArrayLike,
-    *,
-    seed: int,
-    thresholds_a: ArrayLike | None = None,
-    thresholds_b: ArrayLike | None = None,
-    resamples: int = 1000,
-    level: float = 0.95,
-) -> Summary:
-    """Figures of `scores_a` minus those of `scores_b`, both on the same rows and on each same resample (paired).
-
-    A metric that only one of the two has is left out.
-    """
-    first, second = _Figures(y, scores_a, classes, thresholds_a), _Figures(y, scores_b, classes, thresholds_b)
-    omitted = first.omitted | second.omitted
-    first.leave_out(omitted)
-    second.leave_out(omitted)
-    patient_n = _patients(patients, first.y)
-    found = intervals(
-        lambda weights: first(weights) - second(weights), patient_n, seed=seed, resamples=resamples, level=level
-    )
-    return _summary(first, patient_n, found, omitted)
+    return _summary(figures, patient_n, found)
 
 
 def per_recording(
@@ -135,15 +107,11 @@ class _Figures:
             self.omitted[CHALLENGE] = "the classes are not the Challenge's"
         if not are_probabilities(scores_nC):
             self.omitted[BRIER] = "the scores are not probabilities"
-        self.leave_out(self.omitted)
+        self.per_class = tuple(name for name in self.per_class if name not in self.omitted)
 
     @property
     def overall(self) -> tuple[str, ...]:
         return tuple(self._overall)
-
-    def leave_out(self, metrics: dict[str, str]) -> None:
-        self.per_class = tuple(name for name in self.per_class if name not in metrics)
-        self._overall = {name: score for name, score in self._overall.items() if name not in metrics}
 
     def __call__(self, weights: Floats) -> Floats:
         ranks = [name for name in self.per_class if name in RANK_METRICS]
@@ -156,7 +124,7 @@ class _Figures:
         return np.concatenate([both.reshape(len(weights), -1), *overall], axis=1)
 
 
-def _summary(figures: _Figures, patient_n: NDArray[Any], found: list[Interval], omitted: dict[str, str]) -> Summary:
+def _summary(figures: _Figures, patient_n: NDArray[Any], found: list[Interval]) -> Summary:
     width = len(figures.classes) + 1
     of_metric = {name: found[index * width : (index + 1) * width] for index, name in enumerate(figures.per_class)}
     usable = dict(zip(figures.classes, both_outcomes(figures.y).tolist(), strict=True))
@@ -171,7 +139,7 @@ def _summary(figures: _Figures, patient_n: NDArray[Any], found: list[Interval], 
             for metric, values in of_metric.items()
         },
         overall=dict(zip(figures.overall, found[len(of_metric) * width :], strict=True)),
-        omitted=omitted,
+        omitted=figures.omitted,
     )
 
 

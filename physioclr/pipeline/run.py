@@ -22,6 +22,7 @@ from physioclr.pipeline.lease import held
 # About machines, not about the result (beyond rounding): a run may go on with other ones.
 MACHINE_KEYS = (
     "training.workers",
+    "training.device",
     "training.cpus_per_worker",
     "training.max_failures",
     "training.placement_timeout_s",

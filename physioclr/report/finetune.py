@@ -158,7 +158,7 @@ def _training(content: FinetuneReport) -> Section:
 def _mistakes(content: FinetuneReport) -> Section:
     title = "Most wrong about"
     if not content.mistakes:
-        return Section(title, "", None, "Nothing is drawn: there are no test recordings.")
+        return Section(title, "", None, "Nothing is drawn: no class has both outcomes in the test part.")
     pictures = []
     for one in content.mistakes:
         label = "is labelled" if one.is_there else "is not labelled"

@@ -7,10 +7,11 @@ from physioclr.errors import SourceError, StorageError
 
 
 def below(uri: str, path: str) -> str:
-    """`path` as an index gives it, if it stays below the folder `uri`; otherwise raises `SourceError`."""
-    if not path or path.startswith("/") or ".." in path.split("/") or ":" in path or "\\" in path:
+    """`path` as an index gives it, without `.` parts, if it stays below the folder `uri`; else raises `SourceError`."""
+    inside = "/".join(part for part in path.split("/") if part != ".")
+    if not inside or inside.startswith("/") or ".." in inside.split("/") or ":" in inside or "\\" in inside:
         raise SourceError(f"The index of {uri} names {path!r}, which is not a path below it; correct that line.")
-    return path
+    return inside
 
 
 def wfdb_paths(uri: str, anonymous: bool | None) -> list[str]:

@@ -44,8 +44,8 @@ def _whole(cell: str, uri: str, line: int, column: str) -> int:
     """A whole number; PTB-XL writes patient 15709 as 15709.0."""
     try:
         return int(float(cell))
-    except (ValueError, OverflowError) as error:
-        raise SourceError(f"{uri} line {line}: {column} {cell!r} is not a number; correct it.") from error
+    except (ValueError, OverflowError):
+        raise SourceError(f"{uri} line {line}: {column} is not a number; correct it.") from None  # which would quote it
 
 
 def _scp_codes(cell: str, where: str) -> tuple[str, ...]:

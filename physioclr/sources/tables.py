@@ -14,7 +14,8 @@ from physioclr.sources.paths import is_missing
 def read_table(uri: str, required: Sequence[str], anonymous: bool | None) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and cells (trimmed, "" where empty) of every row of the CSV file at `uri`.
 
-    Raises `SourceError` when the file is missing, has no column of a `required` name, or a row has too many cells.
+    Raises `SourceError` when the file is missing, has no column of a `required` name, or a row has too many cells. It
+    quotes no cell: a file without a header begins with a patient.
     """
     try:
         data = storage.read_bytes(uri, anonymous)
@@ -28,8 +29,10 @@ def read_table(uri: str, required: Sequence[str], anonymous: bool | None) -> Ite
         reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
         for column in required:
             if column not in reader.fieldnames:
-                seen = ", ".join(reader.fieldnames[:12]) or "none"
-                raise SourceError(f"{uri} has no column {column!r} (its comma-separated columns: {seen}); add it.")
+                seen = f"its comma-separated columns: {', '.join(reader.fieldnames[:12])}"
+                if not set(required) & set(reader.fieldnames):
+                    seen = f"its first line is no header with {', '.join(required)}, separated by commas"
+                raise SourceError(f"{uri} has no column {column!r} ({seen}); add it.")
         for row in reader:
             if len(row) > len(reader.fieldnames):  # DictReader puts what is left over under None
                 raise SourceError(f"{uri} line {reader.line_num} has more cells than columns; quote cells with commas.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from physioclr.ecg.snomed import merge_labels
@@ -17,6 +18,7 @@ from physioclr.sources.person import parse_age, parse_sex
 MAX_HEADER_BYTES = 65_536
 MAX_SIGNALS = 256
 MAX_SAMPLES = 2**27  # of all signals together: six hours of 12 leads at 500 Hz
+MAX_REST = 2**20  # bytes before the samples of a file, and after them: PhysioNet pads some to whole blocks
 # Bytes per sample; formats above 500 are FLAC, whose size does not follow from its length
 _SAMPLE_BYTES = {
     "8": 1,
@@ -31,6 +33,7 @@ _SAMPLE_BYTES = {
     "311": 4 / 3,
 }
 _COMPRESSED = ("508", "516", "524")
+_COMPRESSED_BYTES = 4  # what FLAC makes of noise is about as long as the noise
 
 _FILE_NAME = re.compile(r"[\w+=@()-][\w.+=@()-]*")  # no separators, no drive, no "~", nothing hidden
 _FORMAT = re.compile(r"(\d{1,3})(?:x(\d{1,4}))?(?::(\d{1,9}))?(?:\+(\d{1,9}))?")
@@ -76,14 +79,26 @@ class Header:
         held = [signal for signal in self.signals if signal.file == file]
         if held[0].format in _COMPRESSED:
             return None
-        frame = sum(signal.per_frame for signal in held)
-        return held[0].offset + math.ceil(frame * samples * _SAMPLE_BYTES[held[0].format])
+        return held[0].offset + math.ceil(_frame(held) * samples * _SAMPLE_BYTES[held[0].format])
+
+    def most_bytes(self, file: str) -> int:
+        """The longest that `file` may be: more is never read, since a file may be larger than memory."""
+        samples = self.samples or MAX_SAMPLES // _frame(self.signals)
+        needed = self.bytes_for(file, samples)
+        if needed is None:
+            needed = _frame([signal for signal in self.signals if signal.file == file]) * samples * _COMPRESSED_BYTES
+        return needed + MAX_REST
+
+
+def _frame(signals: Sequence[SignalLine]) -> int:
+    """Samples that `signals` have together for each tick of the record's rate."""
+    return sum(signal.per_frame for signal in signals)
 
 
 def parse_header(data: bytes) -> Header:
     """Read the bytes of a `.hea` file. Raises `RejectedRecording`; the detail quotes nothing but numbers."""
     if len(data) > MAX_HEADER_BYTES:
-        raise RejectedRecording("unreadable_header", f"{len(data)} bytes are more than a header has")
+        raise RejectedRecording("unreadable_header", f"more than the {MAX_HEADER_BYTES} bytes that a header may have")
     lines = [line.strip() for line in _decode(data).splitlines()]
     plain = [line for line in lines if line and not line.startswith("#")]
     if not plain:
@@ -138,10 +153,12 @@ def _signal_line(line: str, number: int) -> SignalLine:
 
 def _check_layout(signals: tuple[SignalLine, ...], samples: int) -> None:
     """Refuse what would make a reader reserve absurd amounts of memory, or read one file in two ways."""
-    if samples * sum(signal.per_frame for signal in signals) > MAX_SAMPLES:
+    if samples * _frame(signals) > MAX_SAMPLES:
         raise RejectedRecording("unreadable_signal", f"more than {MAX_SAMPLES} samples are announced")
     if any(signal.skew > max(samples, 1) for signal in signals) or any(signal.per_frame < 1 for signal in signals):
         raise RejectedRecording("header_mismatch", "a signal's skew or samples per frame cannot be right")
+    if any(signal.offset > MAX_REST for signal in signals):
+        raise RejectedRecording("header_mismatch", f"more than {MAX_REST} bytes are announced before the samples")
     if len({signal.layout for signal in signals}) != len({signal.file for signal in signals}):
         raise RejectedRecording("header_mismatch", "signals in the same file differ in format or offset")
 

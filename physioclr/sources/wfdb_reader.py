@@ -19,7 +19,7 @@ from physioclr.errors import RejectedRecording, StorageError
 from physioclr.sources import format16
 from physioclr.sources.format16 import Decoded
 from physioclr.sources.paths import is_missing
-from physioclr.sources.wfdb_header import Header, parse_header
+from physioclr.sources.wfdb_header import MAX_HEADER_BYTES, Header, parse_header
 
 _NAME = "record"  # what the recording is called in the temporary folder
 
@@ -30,12 +30,10 @@ def read_recording(ref: RecordingRef, anonymous: bool | None = None) -> Recordin
     Labels, age and sex that `ref` has not are taken from the header's comments. Raises `RejectedRecording` for
     everything that is wrong with this one recording, `StorageError` when storage cannot be reached or refuses.
     """
-    header = parse_header(_fetch(f"{ref.uri}.hea", anonymous, "unreadable_header", "the header"))
+    beginning = _fetch(f"{ref.uri}.hea", MAX_HEADER_BYTES, anonymous, "unreadable_header", "the header")
+    header = parse_header(beginning)
     folder = ref.uri.rpartition("/")[0]
-    files = [
-        _fetch(storage.join(folder, name) if folder else name, anonymous, "unreadable_signal", "a signal file")
-        for name in header.files
-    ]
+    files = [_fetch_signals(header, storage.join(folder, name) if folder else name, anonymous) for name in header.files]
     samples = _length(header, files)
     decoded = format16.decode(header, files, samples) or _decode_any(header, files, samples)
     if not _verify_checksums(decoded, header):
@@ -49,14 +47,24 @@ def read_recording(ref: RecordingRef, anonymous: bool | None = None) -> Recordin
     )
 
 
-def _fetch(uri: str, anonymous: bool | None, reason: str, what: str) -> bytes:
-    """The file at `uri`; one that is not there is this recording's fault, everything else is storage's."""
+def _fetch(uri: str, most: int, anonymous: bool | None, reason: str, what: str) -> bytes:
+    """The file at `uri`, or `most` + 1 bytes of one that is too long. One that is not there is this recording's fault,
+    everything else is storage's."""
     try:
-        return storage.read_bytes(uri, anonymous)
+        return storage.read_bytes(uri, anonymous, most + 1)
     except StorageError as error:
         if is_missing(error):
             raise RejectedRecording(reason, f"{what} is not there") from None
         raise
+
+
+def _fetch_signals(header: Header, uri: str, anonymous: bool | None) -> bytes:
+    """A signal file of the record. Refuses one that is far longer than its header says."""
+    most = header.most_bytes(uri.rpartition("/")[2])
+    data = _fetch(uri, most, anonymous, "unreadable_signal", "a signal file")
+    if len(data) > most:
+        raise RejectedRecording("header_mismatch", f"a signal file has more than the {most} bytes that it may have")
+    return data
 
 
 def _length(header: Header, files: list[bytes]) -> int:

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physioclr.errors import DatasetError
-from physioclr.evaluation.subsets import FRACTIONS, cross_validation, fixed_split, label_fraction, patient_folds
+from physioclr.evaluation.subsets import cross_validation, fixed_split, label_fraction, patient_folds
 
 SHARES = (0.5, 0.25, 0.1, 0.03)
+FRACTIONS = (0.01, 0.02, 0.05, 0.1, 1.0)
 
 
 def _archive(seed: int = 0, patients: int = 1000) -> tuple[list[str], np.ndarray]:

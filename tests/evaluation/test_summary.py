@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from physioclr.evaluation.bootstrap import macro_auroc_interval, paired_difference
+from physioclr.evaluation.bootstrap import macro_auroc_interval
 from physioclr.evaluation.challenge import challenge_score, choose_thresholds, decide
-from physioclr.evaluation.summary import per_recording, summarise, summarise_difference
+from physioclr.evaluation.summary import per_recording, summarise
 from physioclr.evaluation.tasks import SCORED
 
 PER_CLASS = ["auroc", "auprc", "f_max", "sensitivity_at_95_specificity", "brier"]
@@ -71,33 +71,6 @@ def test_the_challenge_score_is_that_of_the_given_thresholds() -> None:
     assert without.omitted == {"challenge_score": "no thresholds were given"}
     with pytest.raises(ValueError, match="26"):
         summarise(y[:, :3], scores[:, :3], list("abc"), patients, seed=0, thresholds=[0.5] * 3)
-
-
-def test_differences_are_paired_and_only_of_what_both_have() -> None:
-    y, scores, patients = _data()
-    other = np.clip(scores + np.random.default_rng(1).normal(0, 0.05, scores.shape), 0, 1)
-    first, second = (summarise(y, each, list("abc"), patients, seed=0, resamples=200) for each in (scores, other))
-    difference = summarise_difference(y, scores, other, list("abc"), patients, seed=0, resamples=200)
-    for metric in PER_CLASS:
-        value = difference.macro[metric]
-        assert value.estimate == pytest.approx(first.macro[metric].estimate - second.macro[metric].estimate)
-        assert value.high - value.low < first.macro[metric].high - first.macro[metric].low
-    assert difference.macro["auroc"] == paired_difference(y, scores, other, patients, seed=0, resamples=200)
-    mixed = summarise_difference(y, scores, 2 * other, list("abc"), patients, seed=0, resamples=0)
-    assert list(mixed.macro) == PER_CLASS[:-1]
-    assert "brier" in mixed.omitted
-    same = summarise_difference(y, scores, scores, list("abc"), patients, seed=0, resamples=50)
-    assert {(each.estimate, each.low, each.high) for each in same.macro.values()} == {(0.0, 0.0, 0.0)}
-
-
-def test_difference_of_two_challenge_scores_takes_each_ones_thresholds() -> None:
-    y, scores, patients = _data(100, 26)
-    low, high = np.full(26, 0.4), np.full(26, 0.6)
-    difference = summarise_difference(
-        y, scores, scores, SCORED, patients, seed=0, thresholds_a=high, thresholds_b=low, resamples=20
-    )
-    expected = challenge_score(y, decide(scores, high)) - challenge_score(y, decide(scores, low))
-    assert difference.overall["challenge_score"].estimate == pytest.approx(expected)
 
 
 def test_segments_are_judged_per_recording_by_their_mean() -> None:

@@ -65,7 +65,7 @@ def test_what_is_not_there_is_said() -> None:
     )
     page = render_finetune_report(bare)
     assert page.count("<img") == 0
-    assert page.count("no class has both outcomes in the test part") == 3
+    assert page.count("no class has both outcomes in the test part") == 4, "three pictures, and the recordings"
     assert "No curves: a probe is fitted in one piece" in page
     assert "To be known" not in page
 

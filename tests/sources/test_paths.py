@@ -32,3 +32,14 @@ def test_folders_in_records_have_their_own_records_or_are_looked_through(tmp_pat
 def test_an_index_cannot_point_outside_its_folder(path):
     with pytest.raises(SourceError, match="not a path below it"):
         below("/data", path)
+
+
+@pytest.mark.parametrize("line", ["./", "././", "."])
+def test_a_folder_in_records_is_not_the_folder_itself(tmp_path, line):
+    (tmp_path / "RECORDS").write_text(f"{line}\n")
+    with pytest.raises(SourceError, match="not a path below it; correct that line"):
+        wfdb_paths(str(tmp_path), None)
+
+
+def test_a_path_from_here_is_the_path() -> None:
+    assert below("/data", "./a/./r1") == "a/r1"

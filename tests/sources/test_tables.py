@@ -23,6 +23,17 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path, text):
         rows(tmp_path / "t.csv", text)
 
 
+def test_the_columns_that_are_there_are_named_beside_the_missing_one(tmp_path):
+    with pytest.raises(SourceError, match=r"no column 'age' \(its comma-separated columns: record, ward\); add it"):
+        rows(tmp_path / "t.csv", "record,ward\n", required=("record", "age"))
+
+
+def test_a_patient_on_the_first_line_is_not_quoted(tmp_path):
+    with pytest.raises(SourceError, match=r"its first line is no header with record, labels, separated by") as caught:
+        rows(tmp_path / "t.csv", "0001,Meier Anna,164889003\n", required=("record", "labels"))
+    assert "Meier" not in str(caught.value)
+
+
 def test_a_row_with_too_many_cells_is_named(tmp_path):
     with pytest.raises(SourceError, match="line 3 has more cells"):
         rows(tmp_path / "t.csv", "record\nr1\nr2,x\n")

@@ -108,6 +108,7 @@ def test_file_names_that_are_not_plain_are_refused(name):
         (header(lines=(LINE, "r.dat")), "unreadable_header"),
         (header("r 2 500 999999999999"), "unreadable_signal"),
         (header(lines=(LINE, "r.dat 16:999999999 1000")), "header_mismatch"),
+        (header(lines=("r.dat 16+999999999 1000", "r.dat 16+999999999 1000")), "header_mismatch"),
     ],
 )
 def test_what_is_wrong_with_a_header_is_named(data, reason):

@@ -8,6 +8,7 @@ import pytest
 import wfdb
 from fsspec.implementations.memory import MemoryFileSystem
 
+from physioclr import storage
 from physioclr.ecg.leads import LEADS
 from physioclr.ecg.record import REJECTION_REASONS, RecordingRef
 from physioclr.ecg.standardise import standardise
@@ -135,12 +136,52 @@ def test_records_are_read_from_other_storage_than_a_disk(tmp_path, write_record,
 def test_an_outage_is_storages_and_not_the_recordings(tmp_path, write_record, monkeypatch):
     uri = write_record(tmp_path)
 
-    def refuse(uri, anonymous=None):
+    def refuse(uri, anonymous=None, most=None):
         raise StorageError("Reading was refused; check the credentials.") from PermissionError()
 
     monkeypatch.setattr("physioclr.storage.read_bytes", refuse)
     with pytest.raises(StorageError, match="credentials"):
         read_recording(ref(uri))
+
+
+@pytest.fixture
+def longest_read(monkeypatch):
+    """A list that gets the length of whatever is read."""
+    lengths, read = [], storage.read_bytes
+
+    def noted(*arguments):
+        data = read(*arguments)
+        lengths.append(len(data))
+        return data
+
+    monkeypatch.setattr("physioclr.storage.read_bytes", noted)
+    return lengths
+
+
+@pytest.mark.parametrize(
+    ("suffix", "old", "new", "reason"),
+    [
+        ("hea", "", "", "unreadable_header"),
+        ("dat", "", "", "header_mismatch"),
+        ("dat", ".dat 16 ", ".dat 516 ", "header_mismatch"),
+        ("dat", "12 500 5000", "12 500", "header_mismatch"),
+    ],
+    ids=["header", "signals", "compressed", "no length"],
+)
+def test_of_a_file_that_is_far_too_long_no_more_is_read_than_it_may_have(
+    tmp_path, write_record, monkeypatch, longest_read, suffix, old, new, reason
+):
+    """As 60 GB would be, which no memory holds."""
+    monkeypatch.setattr("physioclr.sources.wfdb_header.MAX_SAMPLES", 100_000)
+    monkeypatch.setattr("physioclr.sources.wfdb_header.MAX_REST", 1_000)
+    uri = write_record(tmp_path)
+    edit(uri, old, new)
+    with open(f"{uri}.{suffix}", "ab") as file:
+        file.truncate(10_000_000)
+    with pytest.raises(RejectedRecording) as caught:
+        read_recording(ref(uri))
+    assert caught.value.reason == reason
+    assert max(longest_read) < 300_000
 
 
 def test_reading_writes_nothing_beside_the_recording(tmp_path, write_record):

@@ -117,6 +117,11 @@ class AnswerCell:
         return f"{self.config.task} {100 * self.config.label_fraction:g} %"
 
     @property
+    def seed(self) -> int:
+        """Of weights, order and choice of patients."""
+        return self.config.subset_seed
+
+    @property
     def trained(self) -> bool:
         """Whether Ray Train is needed."""
         return self.answer in TRAINED
@@ -135,17 +140,23 @@ def cells(config: CompareConfig) -> tuple[list[EncoderCell], list[AnswerCell]]:
     for name, method in config.methods.items():
         for answer in method.answers:
             for seed in config.seeds:
-                encoder = _encoder(config, name, method, seed) if answer in OF_AN_ENCODER else None
+                pretrain = _pretrain(config, name, method, seed)
+                encoder = _encoder(config, pretrain, method) if answer in OF_AN_ENCODER else None
                 if encoder is not None:
                     encoder = encoders.setdefault(encoder.uri, encoder)
-                answers += list(_answers(config, name, method, answer, seed, encoder))
+                answers += list(_answers(config, name, method, answer, pretrain, encoder))
     return list(encoders.values()), answers
 
 
-def _encoder(config: CompareConfig, name: str, method: ComparedMethod, seed: int) -> EncoderCell:
+def _pretrain(config: CompareConfig, name: str, method: ComparedMethod, seed: int) -> PretrainConfig:
+    """A method's pretraining; of one without an encoder only the model counts."""
     values = _merged(config.pretrain.model_dump(mode="json"), method.pretrain)
     values["training"]["seed"] = seed
-    whole = configfile.validate(PretrainConfig, values, f"methods.{name}.pretrain")
+    return configfile.validate(PretrainConfig, values, f"methods.{name}.pretrain")
+
+
+def _encoder(config: CompareConfig, whole: PretrainConfig, method: ComparedMethod) -> EncoderCell:
+    seed = whole.training.seed
     if method.untrained:
         identity: Any = {"untrained": whole.model.model_dump(mode="json"), "seed": seed}
         kind = "untrained"
@@ -156,22 +167,28 @@ def _encoder(config: CompareConfig, name: str, method: ComparedMethod, seed: int
 
 
 def _answers(
-    config: CompareConfig, name: str, method: ComparedMethod, answer: Answer, seed: int, encoder: EncoderCell | None
+    config: CompareConfig,
+    name: str,
+    method: ComparedMethod,
+    answer: Answer,
+    pretrain: PretrainConfig,
+    encoder: EncoderCell | None,
 ) -> Iterator[AnswerCell]:
     scored, *_ = of = PARTS.get(answer, (answer,))
+    seed = pretrain.training.seed
     base = _merged(config.finetune.model_dump(mode="json"), method.finetune)
     base["training"]["seed"] = seed
     base |= {
         "mode": scored if scored in TRAINED else "probe" if encoder else "scratch",
         "encoder": encoder.encoder if encoder else None,
         "subset_seed": seed,
-        "model": config.pretrain.model.model_dump(mode="json"),
+        "model": pretrain.model.model_dump(mode="json"),
         "output": storage.join(config.output, "answers"),
     }
     parts: Iterator[tuple[AnswerCell, ...]] = repeat(())
     if len(of) > 1:
         whose = {part: encoder if part in OF_AN_ENCODER else None for part in of}
-        parts = zip(*(_answers(config, name, method, part, seed, one) for part, one in whose.items()), strict=True)
+        parts = zip(*(_answers(config, name, method, part, pretrain, one) for part, one in whose.items()), strict=True)
     for target, asked in config.targets.items():
         for task in asked.tasks:
             for fraction in config.fractions:
@@ -205,7 +222,7 @@ def _identity(config: PretrainConfig | FinetuneConfig | PrepareConfig) -> dict[s
     for key in ("name", "output"):
         values.pop(key, None)
     prefix = "dataset." if isinstance(config, PrepareConfig) else ""
-    for dotted in (*MACHINE_KEYS, "training.device", *UNSET_KEYS):
+    for dotted in (*MACHINE_KEYS, *UNSET_KEYS):
         *parents, last = dotted.removeprefix(prefix).split(".")
         node = values
         for part in parents:

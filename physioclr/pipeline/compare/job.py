@@ -59,6 +59,7 @@ def _go_on(
     config: CompareConfig, encoders: Sequence[EncoderCell], answers: Sequence[AnswerCell], console: Console
 ) -> dict[str, Any]:
     """From wherever the comparison is to its table."""
+    _check_claim(config)
     cluster.connect()
     training = config.pretrain.training
     workers = max(training.most, config.finetune.training.most)
@@ -67,8 +68,6 @@ def _go_on(
     used += [cell.config.dataset for cell in encoders if not cell.untrained]
     for dataset in {one.uri: one for one in used}.values():  # here: two encoders at once would both make it
         prepare(dataset, console)
-    uri = storage.join(config.output, config.name)
-    storage.write_text(storage.join(uri, "config.yaml"), configfile.dump(config))
     console.print(f"{len(encoders)} encoders and {len(answers)} answers, {at_once} at once", highlight=False)
     failed = _all("Features under noise", _noise_tasks(answers), at_once, console)
     failed += _all(
@@ -85,7 +84,22 @@ def _go_on(
     done = [cell for cell in answers if run.summary_of(cell.uri) is not None]
     if not done:
         raise RunError(f"No cell of the comparison could be done; the first failed so: {failed[0].reason}")
-    return write_result(config, uri, done, [(one.cell, one.reason) for one in failed], console)
+    return write_result(config, _claim(config), done, [(one.cell, one.reason) for one in failed], console)
+
+
+def _check_claim(config: CompareConfig) -> None:
+    """Raise `RunError` when there is a table of another configuration under this name. Noise may be added later."""
+    sections = ["pretrain", "finetune", *(f"targets.{name}" for name in config.targets)]
+    machines = [f"{section}.{key}" for section in sections for key in run.MACHINE_KEYS]
+    run.check_same("comparison", config, ["noise", "resamples", "parallel", "cost", *machines])
+
+
+def _claim(config: CompareConfig) -> str:
+    """The comparison's folder, its name taken for this configuration now that there is something to show."""
+    _check_claim(config)
+    uri = run.run_uri(config)
+    storage.write_text(storage.join(uri, "config.yaml"), configfile.dump(config))
+    return uri
 
 
 def _first(answers: Sequence[AnswerCell]) -> list[AnswerCell]:
@@ -147,12 +161,13 @@ def _answer(cell: AnswerCell) -> None:
 
 
 def _logged(uri: str, work: Callable[[Console], None]) -> None:
-    """What the cell says goes to `log.txt` in its folder."""
-    said = io.StringIO()
+    """What the cell says goes to `log.txt` in its folder. Of one that is done, that it says how it was done."""
+    said, done = io.StringIO(), run.summary_of(uri) is not None
     try:
         work(Console(file=said, width=120))
     finally:
-        storage.write_text(storage.join(uri, "log.txt"), said.getvalue())
+        if not done:
+            storage.write_text(storage.join(uri, "log.txt"), said.getvalue())
 
 
 def _all(what: str, work: Sequence[tuple[str, Callable[[], None]]], at_once: int, console: Console) -> list[Failed]:

@@ -34,22 +34,22 @@ def prediction_file(cell: AnswerCell) -> str:
 
 
 def judge(
-    scored: Sequence[tuple[Key, Predicted]], wanted: Collection[str], reference: str, resamples: int
+    scored: Sequence[tuple[Key, int, Predicted]], wanted: Collection[str], reference: str, resamples: int
 ) -> tuple[list[str], dict[Key, Compared]]:
-    """Predictions by (method, column), one a seed, to the `wanted` columns that there are, and figures."""
+    """Predictions by (method, column) and seed, to the `wanted` columns that there are, and figures."""
     everyone: dict[str, str] = {}  # recordings of all columns, and whose they are
-    for _, one in scored:
+    for _, _, one in scored:
         everyone |= dict(zip(one.names, one.patients, strict=True))
     names = sorted(everyone)
     place = {name: at for at, name in enumerate(names)}
     columns: dict[str, Outcomes] = {}
-    scores: dict[Key, list[Floats]] = {}
-    for (method, column), one in scored:
+    scores: dict[Key, dict[int, Floats]] = {}
+    for (method, column), seed, one in scored:
         rows = np.array([place[name] for name in one.names])
         columns.setdefault(column, Outcomes(one.y, rows))
         if not np.array_equal(columns[column].rows, rows):
             raise AssertionError(f"{method} was tested on other recordings than its column {column}")
-        scores.setdefault((method, column), []).append(one.scores)
+        scores.setdefault((method, column), {})[seed] = one.scores
     columns = {name: columns[name] for name in columns if name in wanted}
     found = compare(columns, scores, [everyone[name] for name in names], reference, resamples=resamples)
     return list(columns), found

@@ -22,11 +22,11 @@ def noise_tables(config: CompareConfig, done: Sequence[AnswerCell]) -> list[Nois
     tables = []
     for target, column in dict.fromkeys((cell.target, cell.column) for cell in whole):
         own = [cell for cell in whole if (cell.target, cell.column) == (target, column)]
-        clean = [((cell.row, CLEAN), read_predicted(prediction_file(cell))) for cell in own]
+        clean = [((cell.row, CLEAN), cell.seed, read_predicted(prediction_file(cell))) for cell in own]
         for kind in config.noise.kinds:
             levels = [level for level in config.noise.levels if level.kind == kind]
             scored = [
-                ((cell.row, level_column(level.db)), read_predicted(cell.under_noise(level)))
+                ((cell.row, level_column(level.db)), cell.seed, read_predicted(cell.under_noise(level)))
                 for level in levels
                 for cell in own
             ]

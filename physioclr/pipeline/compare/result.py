@@ -19,6 +19,7 @@ from physioclr.pipeline.compare.cells import AnswerCell
 from physioclr.pipeline.compare.judge import judge, prediction_file, read_predicted
 from physioclr.pipeline.compare.noise_result import noise_csv, noise_tables
 from physioclr.pipeline.compare.signs import courses_of, signs_csv
+from physioclr.pipeline.finetune.job import NOT_CHECKED
 from physioclr.report.comparison import markdown, render_comparison
 from physioclr.report.noise import NoiseTable, noise_markdown
 from physioclr.report.target import TargetTable
@@ -44,6 +45,8 @@ def write_result(
     storage.write_text(storage.join(uri, "signs.csv"), signs_csv(courses))
     if noisy:
         storage.write_text(storage.join(uri, "noise.csv"), noise_csv(noisy))
+    else:  # of a time when there was noise
+        storage.remove(storage.join(uri, "noise.csv"))
     dumped = config.model_dump(mode="json")
     page = render_comparison(config.name, dumped, tables, config.reference, failed, courses, noisy)
     storage.write_text(storage.join(uri, "report.html"), page)
@@ -75,12 +78,29 @@ def headline(summary: dict[str, Any], console: Console) -> dict[str, Any]:
 
 
 def _table(config: CompareConfig, target: str, done: Sequence[AnswerCell]) -> TargetTable:
-    scored = [((cell.row, cell.column), read_predicted(prediction_file(cell))) for cell in done]
+    scored = [((cell.row, cell.column), cell.seed, read_predicted(prediction_file(cell))) for cell in done]
     wanted = {f"{task} {100 * fraction:g} %" for task in config.targets[target].tasks for fraction in config.fractions}
     columns, found = judge(scored, wanted, config.reference, config.resamples)
     rows = list(dict.fromkeys(cell.row for cell in done))
-    sizes = {cell.column: run.summary_of(cell.uri)["data"] for cell in done}  # type: ignore[index]
-    return TargetTable(target, rows, [*columns, *([MEAN] if len(columns) > 1 else [])], found, sizes)
+    summaries = [run.summary_of(cell.uri) or {} for cell in done]
+    sizes = {cell.column: summary["data"] for cell, summary in zip(done, summaries, strict=True)}
+    shown = [*columns, *([MEAN] if len(columns) > 1 else [])]
+    return TargetTable(target, rows, shown, found, sizes, overlaps(done, summaries))
+
+
+def overlaps(done: Sequence[AnswerCell], summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """A sentence for each way in which test recordings were seen before, with the answers of which it is true."""
+    said: dict[str, list[str]] = {}
+    for cell, summary in zip(done, summaries, strict=True):
+        for who, key in (("Pretraining", "overlap"), ("Training", "overlap_with_training")):
+            overlap = summary.get(key)
+            where = f"{cell.row} on {cell.column}"
+            if isinstance(overlap, dict) and overlap["found"]:
+                seen = f"{who} has seen {overlap['found']} of the {overlap['test_rows']} test windows or their patients"
+                said.setdefault(seen, []).append(where)
+            elif overlap == NOT_CHECKED:
+                said.setdefault(f"Overlap with {who.lower()} was {overlap}", []).append(where)
+    return [f"{sentence}: {', '.join(dict.fromkeys(cells))}." for sentence, cells in said.items()]
 
 
 def _csv(tables: Sequence[TargetTable]) -> str:
@@ -105,7 +125,7 @@ def _csv(tables: Sequence[TargetTable]) -> str:
 
 
 def _plain(table: TargetTable) -> dict[str, Any]:
-    return {"data": table.sizes, "cells": _cells(table)}
+    return {"data": table.sizes, "overlaps": list(table.overlaps), "cells": _cells(table)}
 
 
 def _plain_noise(table: NoiseTable) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from physioclr.pipeline.compare.fit import Fit, fit
 from physioclr.pipeline.compare.noise import embed_under_noise, is_done, levels_left, score_under_noise
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.embed.job import embed_archive
-from physioclr.pipeline.finetune.job import finetune, what_was_seen
+from physioclr.pipeline.finetune.job import check_overlap, finetune
 from physioclr.pipeline.finetune.labelled import Labelled, read_labelled
 from physioclr.pipeline.finetune.result import write_predictions
 from physioclr.pipeline.finetune.trained_on import SCHEMA, write_trained_on
@@ -66,7 +66,7 @@ def answer(cell: AnswerCell, console: Console) -> None:
 
 
 def _write(cell: AnswerCell, data: Labelled, found: Fit, started: float, console: Console) -> None:
-    seen = what_was_seen(cell.config, data, console)
+    seen = check_overlap(cell.config, data, console)
     write_predictions(data, found.scores, storage.join(cell.uri, "predictions.parquet"))
     summary = {
         "run": cell.config.name,
@@ -74,7 +74,7 @@ def _write(cell: AnswerCell, data: Labelled, found: Fit, started: float, console
         "task": data.task.name,
         "classes": list(data.task.classes),
         "data": data.counts(),
-        "overlap": seen.overlap,
+        **seen.stated,
         "trained": found.facts,
         "seconds": round(time.perf_counter() - started, 1),
     }

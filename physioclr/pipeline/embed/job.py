@@ -28,8 +28,9 @@ from physioclr.encoder import load_encoder
 from physioclr.errors import DatasetError, RunError
 from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import REJECTED_SCHEMA, PreparedDataset, read_table, write_table
+from physioclr.pipeline.lease import held
 from physioclr.pipeline.prepare.extract import ReadUnit
-from physioclr.pipeline.prepare.job import READ_CPUS, plan_recordings
+from physioclr.pipeline.prepare.job import READ_CPUS, plan_recordings, remove_work
 from physioclr.pipeline.prepare.layout import Unit, units_of
 from physioclr.pipeline.progress import Meter
 from physioclr.pipeline.training.batches import segments_of
@@ -46,14 +47,30 @@ def embed_archive(config: EmbedConfig, console: Console) -> dict[str, Any]:
 
     Raises a `UserError` when encoder, data or URI do not allow it.
     """
-    finished = storage.join(config.uri, "summary.json")
-    _claim(config)
-    if storage.exists(finished):
-        console.print(f"The embeddings in {config.uri} are complete; nothing to do.", highlight=False)
-        return dict(json.loads(storage.read_text(finished)))
+    _check_claim(config)
+    alone = held(config.uri, f"The folder of embeddings {config.uri}", console, "uri")
+    if storage.exists(storage.join(config.uri, "summary.json")):
+        remove_work(config.uri, console, alone)  # left where a job was killed after its summary
+        return _complete(config, console)
+    with alone:
+        _check_claim(config)
+        if storage.exists(storage.join(config.uri, "summary.json")):  # by another process, which was waited for
+            remove_work(config.uri, console)
+            return _complete(config, console)
+        return _go_on(config, console)
+
+
+def _complete(config: EmbedConfig, console: Console) -> dict[str, Any]:
+    console.print(f"The embeddings in {config.uri} are complete; nothing to do.", highlight=False)
+    return dict(json.loads(storage.read_text(storage.join(config.uri, "summary.json"))))
+
+
+def _go_on(config: EmbedConfig, console: Console) -> dict[str, Any]:
+    """From wherever the embeddings are to their summary."""
     encoder = load_encoder(config.encoder, device="cpu")  # its errors here, in one line, and not from a worker
     cluster.connect()
     units = _units(config, console)
+    _claim(config)  # not before: what was refused so far is mended under the same URI
     started, embedded = time.perf_counter(), _embed(config, units, console)
     seconds = time.perf_counter() - started
     summary = {
@@ -63,23 +80,28 @@ def embed_archive(config: EmbedConfig, console: Console) -> dict[str, Any]:
         **_count(config),
         "recordings a second": round(embedded / seconds, 1) if embedded else None,  # of this start of the job
     }
-    storage.write_text(finished, json.dumps(summary, indent=1) + "\n")
-    storage.remove(storage.join(config.uri, "work"))
+    storage.write_text(storage.join(config.uri, "summary.json"), json.dumps(summary, indent=1) + "\n")
+    remove_work(config.uri, console)
     return summary
 
 
 def _claim(config: EmbedConfig) -> None:
-    """The URI belongs to one configuration."""
+    """Take the URI for `config`."""
+    text = json.dumps(config.model_dump(mode="json"), indent=1)
+    storage.write_text(storage.join(config.uri, "config.json"), text + "\n")
+
+
+def _check_claim(config: EmbedConfig) -> None:
+    """Raise `RunError` when the URI belongs to another configuration."""
     file = storage.join(config.uri, "config.json")
-    given = config.model_dump(mode="json")
     if storage.exists(file):
-        keys = configfile.differing_keys(json.loads(storage.read_text(file)), given, ignore=MACHINE_KEYS)
+        before = json.loads(storage.read_text(file))
+        keys = configfile.differing_keys(before, config.model_dump(mode="json"), ignore=MACHINE_KEYS)
         if keys:
             raise RunError(
                 f"{config.uri} has embeddings of another configuration ({', '.join(keys)} differ); give another uri, "
                 "or delete it."
             )
-    storage.write_text(file, json.dumps(given, indent=1) + "\n")
 
 
 def _units(config: EmbedConfig, console: Console) -> list[Unit]:

@@ -22,7 +22,7 @@ from physioclr import storage
 from physioclr.config import ModelConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.encoder import Encoder, load_encoder
-from physioclr.errors import RunError
+from physioclr.errors import ConfigError
 from physioclr.evaluation.overlap import refuse_overlap
 from physioclr.pipeline import cluster, run
 from physioclr.pipeline.dataset import PreparedDataset
@@ -31,7 +31,7 @@ from physioclr.pipeline.finetune.fit import Fitted, fit_classifier, fit_linear_p
 from physioclr.pipeline.finetune.labelled import Labelled, read_labelled
 from physioclr.pipeline.finetune.report import class_name, write_report
 from physioclr.pipeline.finetune.result import figures_of, write_predictions
-from physioclr.pipeline.finetune.trained_on import identities_of, overlap_of, read_trained_on, write_trained_on
+from physioclr.pipeline.finetune.trained_on import SCHEMA, identities_of, overlap_of, read_trained_on, write_trained_on
 from physioclr.pipeline.training.placement import hints, place_workers
 
 NOT_CHECKED = "not checked: the encoder does not say which recordings it was trained on (no trained_on.parquet)"
@@ -40,10 +40,19 @@ NO_WEIGHTS = "none possible: no pretrained weights are used"
 
 @dataclass(frozen=True)
 class Seen:
-    """What the encoder has seen: the sentence for the result, and the table for the next encoder, if it is known."""
+    """What of the test rows was found elsewhere: `stated` in the result. `train`: who the training rows are, if asked.
+
+    `overlap` is with pretraining. `overlap_with_training` is None where all rows are of one dataset, split by patient.
+    """
 
     overlap: dict[str, Any] | str
-    trained_on: pa.Table | None
+    overlap_with_training: dict[str, Any] | None
+    train: pa.Table | None
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """For the summary."""
+        return {"overlap": self.overlap, "overlap_with_training": self.overlap_with_training}
 
 
 def finetune(config: FinetuneConfig, console: Console) -> dict[str, Any]:
@@ -69,20 +78,19 @@ def _go_on(config: FinetuneConfig, console: Console) -> dict[str, Any]:
     machines = cluster.machines()
     gpu = place_workers(config.training, machines).gpu
     _say(config, data, console)
-    seen = what_was_seen(config, data, console)
+    seen = check_overlap(config, data, console)
     uri = run.claim(config)
     for hint in hints(config.training, machines, (config.output, config.prepared)):
         console.print(hint, highlight=False)
     started = time.time()
     scores, fitted = _fit(fitting, uri, data, encoder, model, gpu, console)
-    if seen.trained_on is not None:
-        write_trained_on(seen.trained_on, storage.join(uri, "encoder"))
+    _say_what_it_saw(config, uri, data, seen, console)
     return _finish(config, uri, data, scores, fitted, seen, time.time() - started, console)
 
 
 def headline(summary: dict[str, Any]) -> dict[str, Any]:
     """The part of a run's summary that fits a glance; summary.json has the rest."""
-    test, overlap = summary["test"]["recordings"], summary["overlap"]
+    test = summary["test"]["recordings"]
     task = (
         f"{summary['task']}, {test['counted']} of {len(test['positives'])} classes have both outcomes in the test part"
     )
@@ -95,9 +103,11 @@ def headline(summary: dict[str, Any]) -> dict[str, Any]:
     facts["macro-AUROC of test segments"] = _interval(summary["test"]["segments"]["macro"]["auroc"])
     if "challenge_score" in test["overall"]:
         facts["Challenge score"] = _interval(test["overall"]["challenge_score"])
-    facts["overlap with pretraining"] = (
-        overlap if isinstance(overlap, str) else f"{overlap['found']} of {overlap['test_rows']} test windows"
-    )
+    for name, key in (("pretraining", "overlap"), ("training", "overlap_with_training")):
+        overlap = summary.get(key)
+        if isinstance(overlap, dict):
+            overlap = f"{overlap['found']} of {overlap['test_rows']} test windows"
+        facts |= {f"overlap with {name}": overlap} if overlap else {}
     return facts | {key: summary[key] for key in ("predictions", "classifier", "report")}
 
 
@@ -117,41 +127,74 @@ def encoder_and_model(config: FinetuneConfig) -> tuple[Encoder | None, ModelConf
 
 
 def with_batches_that_fit(config: FinetuneConfig, rows: int, console: Console) -> FinetuneConfig:
-    """The configuration with a batch that the training rows fill. `RunError` when they do not fill the smallest."""
+    """The configuration with a batch that the training rows fill: the largest part of the one asked for.
+
+    Workers have no say in it, as a run may go on with another number of them. `ConfigError` when they cannot share it.
+    """
     training = config.training
-    parts = training.shares
-    if config.mode == "probe" or rows >= training.batch_size:
+    whole, parts = training.batch_size, training.accumulate
+    if config.mode == "probe" or rows >= whole:
         return config
-    batch_size = rows // parts * parts
-    if batch_size < 2:
-        raise RunError(
-            f"{rows} training rows cannot be shared by training.workers {training.most} in training.accumulate "
-            f"{training.accumulate} micro-batches; lower these, or raise label_fraction."
+    batch_size = next((size for size in range(rows, 0, -1) if whole % size == 0 and size % parts == 0), rows)
+    if batch_size < 2 or batch_size % training.shares:
+        raise ConfigError(
+            f"{rows} training rows are fewer than training.batch_size {whole}, and a batch of {batch_size} cannot be "
+            f"shared by training.workers {training.workers} in training.accumulate {parts} micro-batches; lower these, "
+            "or raise label_fraction."
         )
-    console.print(f"Batches of {batch_size} instead of {training.batch_size}: there are {rows} training rows.")
+    console.print(f"Batches of {batch_size} instead of {whole}: there are {rows} training rows.")
     return config.model_copy(update={"training": training.model_copy(update={"batch_size": batch_size})})
 
 
-def what_was_seen(config: FinetuneConfig, data: Labelled, console: Console) -> Seen:
-    """Whether the encoder knows test rows already. Raises `UserError` if it does, unless that is allowed."""
-    if config.mode == "scratch" or config.encoder is None:
-        return Seen(NO_WEIGHTS, identities_of(data.selection(data.split.train), console))
-    known = read_trained_on(config.encoder)
-    if known is None:
+def check_overlap(config: FinetuneConfig, data: Labelled, console: Console) -> Seen:
+    """Whether the encoder knows test rows already and, where they are of another dataset, whether training does.
+
+    Raises `UserError` if so, unless that is allowed.
+    """
+    pretrained = _pretrained_on(config)
+    train = identities_of(data.selection(data.split.train), console) if len(data.datasets) > 1 else None
+    known = {"Pretraining": pretrained, "Training": train}
+    known = {who: table for who, table in known.items() if table is not None and table.num_rows}
+    found: dict[str, dict[str, Any]] = {}
+    if known:
+        test = identities_of(data.selection(data.split.test), console)
+        found = {who: _overlap(who, table, test, config, console) for who, table in known.items()}
+    if pretrained is None:
         console.print(f"Overlap with pretraining: {NOT_CHECKED}.", highlight=False)
-        return Seen(NOT_CHECKED, None)
-    overlap = overlap_of(known, identities_of(data.selection(data.split.test), console))
-    refuse_overlap(overlap, config.allow_overlap)
+    overlap = NOT_CHECKED if pretrained is None else found.get("Pretraining", NO_WEIGHTS)
+    return Seen(overlap, found.get("Training"), train)
+
+
+def _pretrained_on(config: FinetuneConfig) -> pa.Table | None:
+    """Who was seen by the weights that training begins with: nobody by random ones. None where that is not known."""
+    if config.mode == "scratch" or config.encoder is None:
+        return SCHEMA.empty_table()
+    return read_trained_on(config.encoder)
+
+
+def _overlap(who: str, known: pa.Table, test: pa.Table, config: FinetuneConfig, console: Console) -> dict[str, Any]:
+    """What `who`, Pretraining or Training, has seen of the test rows."""
+    overlap = overlap_of(known, test)
+    refuse_overlap(overlap, config.allow_overlap, who)
     if len(overlap.rows):
         console.print(
-            f"Pretraining has seen {len(overlap.rows)} of the {overlap.test_rows} test rows or their patients; "
+            f"{who} has seen {len(overlap.rows)} of the {overlap.test_rows} test rows or their patients; "
             "allow_overlap is set, and the result says so.",
             highlight=False,
         )
     if not overlap.patients_checked:
-        console.print("Overlap with pretraining: patients have pseudonyms of other keys there, and are not compared.")
-    mine = identities_of(data.selection(data.split.train), console)
-    return Seen(overlap.as_dict(), pa.concat_tables([known, mine]))
+        console.print(
+            f"Overlap with {who.lower()}: patients have pseudonyms of other keys there, and are not compared."
+        )
+    return overlap.as_dict()
+
+
+def _say_what_it_saw(config: FinetuneConfig, uri: str, data: Labelled, seen: Seen, console: Console) -> None:
+    """Leave beside the classifier who it was trained on, where its encoder says who that was."""
+    pretrained = _pretrained_on(config)
+    if pretrained is not None:
+        mine = identities_of(data.selection(data.split.train), console) if seen.train is None else seen.train
+        write_trained_on(pa.concat_tables([pretrained, mine]), storage.join(uri, "encoder"))
 
 
 def _say(config: FinetuneConfig, data: Labelled, console: Console) -> None:
@@ -215,7 +258,7 @@ def _finish(
         "encoder": None if config.mode == "scratch" else config.encoder,
         "label_fraction": config.label_fraction,
         "data": data.counts(),
-        "overlap": seen.overlap,
+        **seen.stated,
         "trained": fitted.as_dict(),
         "seconds": round(seconds, 1),  # of the last start of this run, if it was stopped in between
         **figures_of(config, data, scores),

@@ -72,6 +72,12 @@ def _notes(summary: dict[str, Any]) -> list[str]:
             "Patients of the test part and of pretraining are not called alike (pseudonyms of two keys, or of one of "
             "the two only): recordings and signals alone were compared."
         )
+    learned = summary["overlap_with_training"]
+    if learned is not None and learned["found"]:
+        notes.append(
+            f"{learned['found']} of the {learned['test_rows']} test windows or their patients are in the training part "
+            "too, which is of another dataset: the figures may be too good."
+        )
     never = summary["not_in_training"]
     if never:
         names = ", ".join(map(class_name, never))
@@ -88,6 +94,8 @@ def _mistakes(data: Labelled, scores: NDArray[np.float64]) -> list[Mistake]:
     order = np.argsort(-wrong.max(axis=1), kind="stable")
     _, first = np.unique(data.record(of)[order], return_index=True)
     chosen = [int(place) for place in order[np.sort(first)] if wrong[place].max() >= 0][:MISTAKES]
+    if not chosen:
+        return []
     rows = data.selection(of[np.sort(chosen)]).take(np.argsort(np.argsort(chosen)), ("record_id", "unit", "signal"))
     return [
         Mistake(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -146,10 +146,9 @@ def unit_uri(uri: str, name: str) -> str:
     return storage.join(uri, "work", "units", f"{name}.parquet")
 
 
-def kept_and_rejected(tables: Iterable[pa.Table]) -> tuple[pa.Table, pa.Table]:
-    """Unit tables joined and parted into rows of `ROW_SCHEMA` and of `REJECTED_SCHEMA`."""
-    whole = pa.concat_tables(tables)
-    is_kept = whole["reason"].is_null()
-    kept = whole.filter(is_kept).select(ROW_SCHEMA.names)
-    rejected = whole.filter(pa.compute.invert(is_kept)).select(REJECTED_SCHEMA.names)
+def kept_and_rejected(unit: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """A unit's table parted into rows of `ROW_SCHEMA` and of `REJECTED_SCHEMA`."""
+    is_kept = unit["reason"].is_null()
+    kept = unit.filter(is_kept).select(ROW_SCHEMA.names)
+    rejected = unit.filter(pa.compute.invert(is_kept)).select(REJECTED_SCHEMA.names)
     return kept, rejected

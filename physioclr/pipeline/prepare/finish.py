@@ -6,11 +6,12 @@ Partial results are merged in the order of the shards, so they do not depend on 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 from numpy.typing import NDArray
@@ -20,39 +21,72 @@ from physioclr.config import FeatureConfig
 from physioclr.features.delineation import USABLE
 from physioclr.features.reducer import Covariance, Moments, Reducer, Scaler, mark_missing
 from physioclr.pipeline import cluster
-from physioclr.pipeline.dataset import open_parquet, read_table, write_table
+from physioclr.pipeline.dataset import read_table
 from physioclr.pipeline.prepare.extract import kept_and_rejected, unit_uri
 from physioclr.pipeline.prepare.layout import units_of
 from physioclr.pipeline.progress import Meter
 
 
 def assemble_shard(uri: str, shard: str, recordings: int, unit_recordings: int, row_group_rows: int) -> dict[str, Any]:
-    """Join a shard's units into its Parquet file and return facts about it, with its rejected rows."""
+    """Join a shard's units into its Parquet file and return facts about it, with its rejected rows.
+
+    Holds no more than a few units at a time: a shard of long recordings is larger than memory.
+    """
     split = shard.rsplit("-", 1)[0]
-    units = units_of(shard, split, recordings, unit_recordings)
-    kept, rejected = kept_and_rejected(read_table(unit_uri(uri, unit.name)) for unit in units)
-    facts = {
+    seen: set[tuple[str, str]] = set()
+    patients: set[str] = set()
+    status: Counter[str] = Counter()
+    rejected: list[pa.Table] = []
+
+    def kept_rows() -> Iterator[pa.Table]:
+        for unit in units_of(shard, split, recordings, unit_recordings):
+            kept, refused = kept_and_rejected(read_table(unit_uri(uri, unit.name)))
+            seen.update(zip(kept["dataset"].to_pylist(), kept["record_id"].to_pylist(), strict=True))
+            patients.update(kept["patient_id"].to_pylist())
+            status.update(word for pair in kept["feature_status"].to_pylist() for word in pair)
+            rejected.append(refused)
+            yield kept
+
+    target = storage.join(uri, "shards", f"{shard}.parquet")
+    row_groups, size = _write(cut(kept_rows(), row_group_rows), target)
+    return {
         "name": shard,
         "split": split,
-        "rows": kept.num_rows,
-        "row_groups": [],
-        "bytes": 0,
-        "recordings": len(set(zip(kept["dataset"].to_pylist(), kept["record_id"].to_pylist(), strict=True))),
-        "patients": sorted(set(kept["patient_id"].to_pylist())),
-        "feature_status": Counter(status for pair in kept["feature_status"].to_pylist() for status in pair),
-        "rejected": rejected,
+        "rows": sum(row_groups),
+        "row_groups": row_groups,
+        "bytes": size,
+        "recordings": len(seen),
+        "patients": sorted(patients),
+        "feature_status": status,
+        "rejected": pa.concat_tables(rejected),
     }
-    if kept.num_rows:
-        target = storage.join(uri, "shards", f"{shard}.parquet")
-        facts["bytes"] = write_table(kept, target, row_group_rows)
-        facts["row_groups"] = _row_groups(target)
-    return facts
 
 
-def _row_groups(uri: str) -> list[int]:
-    with open_parquet(uri) as file:
-        metadata: pq.FileMetaData = file.metadata
-        return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+def cut(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """`tables`, one behind the other, in pieces of `rows` rows; the last one has what is left."""
+    waiting = None
+    for table in tables:
+        waiting = table if waiting is None else pa.concat_tables([waiting, table])
+        while waiting.num_rows >= rows:
+            yield waiting.slice(0, rows)
+            waiting = waiting.slice(rows)
+    if waiting is not None and waiting.num_rows:
+        yield waiting
+
+
+def _write(row_groups: Iterator[pa.Table], uri: str) -> tuple[list[int], int]:
+    """Rows in each row group, and bytes of the file, which is as `write_table` writes it; none where there are none."""
+    group = next(row_groups, None)
+    if group is None:
+        return [], 0
+    rows = []
+    with storage.writing(uri) as file:
+        with pq.ParquetWriter(file, group.schema, compression="zstd", use_dictionary=["dataset", "split"]) as writer:
+            while group is not None:
+                writer.write_table(group)
+                rows.append(group.num_rows)
+                group = next(row_groups, None)
+        return rows, file.tell()
 
 
 def usable_features(uri: str, shard: str, dropped: Sequence[int] = ()) -> NDArray[np.float64]:

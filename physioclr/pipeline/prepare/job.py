@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from rich.console import Console
 from physioclr import configfile, storage
 from physioclr.config import PrepareConfig
 from physioclr.ecg.record import RecordingRef
-from physioclr.errors import DatasetError, SourceError
+from physioclr.errors import DatasetError, RunError, SourceError, StorageError
 from physioclr.features.reducer import Reducer
 from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import (
@@ -53,22 +54,47 @@ def prepare(config: PrepareConfig, console: Console) -> PreparedDataset:
     `StorageError` for sources that cannot be listed or read.
     """
     uri = config.uri
-    if storage.exists(storage.join(uri, "manifest.json")):
-        dataset = PreparedDataset.open(uri)
-        _same_configuration(uri, dataset.manifest.config, config)
-        _same_key(uri, dataset.manifest.patient_key, config)
-        return dataset
     if not config.sources:
-        return PreparedDataset.open(uri)  # says what is missing
-    with held(uri, f"The dataset {uri}", console, "uri"):
+        return PreparedDataset.open(uri)  # as it is; says what is missing
+    alone = held(uri, f"The dataset {uri}", console, "uri")
+    if storage.exists(storage.join(uri, "manifest.json")):
+        dataset = _complete(config)
+        remove_work(uri, console, alone)  # left where a job was killed after its manifest
+        return dataset
+    with alone:
         return _make(config, console)
+
+
+def _complete(config: PrepareConfig) -> PreparedDataset:
+    """The dataset that is there. Raises `DatasetError` when it was made with another configuration or key."""
+    dataset = PreparedDataset.open(config.uri)
+    _same_configuration(config.uri, dataset.manifest.config, config)
+    _same_key(config.uri, dataset.manifest.patient_key, config)
+    return dataset
+
+
+def remove_work(uri: str, console: Console, alone: AbstractContextManager[None] | None = None) -> None:
+    """Delete `uri/work`, which a complete job needs no longer, within `alone`. A failure is told and fails nothing."""
+    work = storage.join(uri, "work")
+    try:
+        if storage.exists(work):
+            with alone or nullcontext():
+                storage.remove(work)
+    except RunError:
+        return  # another process works there, which will delete it
+    except StorageError as error:
+        console.print(
+            f"All is complete, but {work} is left, with signals or ids of patients in it; delete it ({error})",
+            highlight=False,
+        )
 
 
 def _make(config: PrepareConfig, console: Console) -> PreparedDataset:
     """From wherever the dataset is to its manifest."""
     uri = config.uri
     if storage.exists(storage.join(uri, "manifest.json")):  # made by another process, which was waited for
-        return prepare(config, console)
+        remove_work(uri, console)
+        return _complete(config)
     if not storage.exists(_index_uri(config)):
         _key_of(config)  # one that is missing is said at once, before Ray is started
     cluster.connect()
@@ -81,13 +107,11 @@ def _make(config: PrepareConfig, console: Console) -> PreparedDataset:
     write_table(rejected, storage.join(uri, "rejected.parquet"), row_group_rows=65_536)
     manifest = _manifest(config, patient_key, sum(plan.values()), shards, rejected)
     storage.write_text(storage.join(uri, "manifest.json"), manifest.model_dump_json(indent=1))
-    storage.remove(storage.join(uri, "work"))
+    remove_work(uri, console)
     return PreparedDataset(uri, manifest)
 
 
 def _same_configuration(uri: str, made_with: dict[str, Any], config: PrepareConfig) -> None:
-    if not config.sources:
-        return  # the dataset is taken as it is
     keys = configfile.differing_keys(made_with, config.model_dump(mode="json"), ignore=MACHINE_KEYS)
     if keys:
         raise DatasetError(

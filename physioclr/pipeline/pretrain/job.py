@@ -59,7 +59,6 @@ def _complete(config: PretrainConfig, console: Console) -> dict[str, Any]:
 
 def _go_on(config: PretrainConfig, console: Console, listener: Listener | None) -> dict[str, Any]:
     """From wherever the run is to its end."""
-    uri = run.claim(config)
     cluster.connect()
     machines = cluster.machines()
     place_workers(config.training, machines)  # refused now rather than after preparing
@@ -69,6 +68,7 @@ def _go_on(config: PretrainConfig, console: Console, listener: Listener | None) 
     plan = make_plan(config, dataset)
     start = _start(config, plan)
     pairing = pairing_of(config, dataset)
+    uri = run.claim(config)  # not before: what was refused so far is mended under the same name
     started = time.time()
     result = _fit(config, uri, dataset, pairing, plan, start, console, listener)
     seconds = time.time() - started

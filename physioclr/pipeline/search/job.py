@@ -2,7 +2,8 @@
 
 A trial is a pretraining run of its own (`trial.py`), its record is a file of its own (`ledger.py`), and
 both are found again by the same command: trials that have ended teach the searcher and the scheduler and are not run
-again, those that were stopped go on from their checkpoints. Tune's own files are not needed for that.
+again, those that were stopped go on from their checkpoints, and so do those that have failed: there may be room now.
+Tune's own files are not needed for that.
 
 SEARCH/summary.json, table.csv, best.yaml, report.html, config.yaml; trials/ records; runs/ of the trials; tune/
 """
@@ -68,8 +69,10 @@ def _go_on(config: SearchConfig, console: Console) -> dict[str, Any]:
         )
         records = _tune(config, uri, records, wanted, at_once, cpus, console)
     if not any(record.score is not None for record in records):
-        raise RunError(f"No trial of the search could be done; the first failed so: {records[0].why}")
-    summary = write_result(config, uri, records)
+        why = next(record.why for record in records if record.why)
+        raise RunError(f"No trial of the search could be done; the first failed so: {why}")
+    summary = write_result(config, uri, records) | {"then": {}}
+    run.write_summary(uri, summary)  # what follows may take long, or fail
     summary["then"] = _then(config, records, console)
     run.write_summary(uri, summary)
     return summary
@@ -108,7 +111,8 @@ def _tune(
     ended = [record for record in records if record.ended]
     together = config.pruning.by == "population"
     members = population(config, records) if together else []
-    with SearchProgress(wanted, epochs, [record.trial for record in ended], console) as progress:
+    over = [record.trial for record in records if record.status != "running"]
+    with SearchProgress(wanted, epochs, over, console) as progress:
         ledger = Ledger(uri, records, epochs, config.pretrain.training.most, progress.show)
         trainable = tune.with_parameters(run_trial, search=config, folder=storage.join(uri, "runs"), cpus=cpus)
         tuner = tune.Tuner(

@@ -15,7 +15,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from physioclr import storage
-from physioclr.pipeline.search.trial import FAILED
+from physioclr.pipeline.search.trial import FAILED, VALUES
 from physioclr.search import METRIC, PROPOSAL
 
 KEPT = (  # of each epoch's figures
@@ -35,9 +35,10 @@ KEPT = (  # of each epoch's figures
 class TrialRecord:
     """A row of the search's table.
 
-    `status`: running (or stopped with the search), finished (all its epochs), pruned, or failed. `curve`: figures of
-    each epoch. `worker_seconds`: time from its start to its last epoch or end, times its workers, over all starts of
-    the search. `changes`: epoch and values at each change of the values, in a population.
+    `parameters`: the values behind its latest epoch. `status`: running (or stopped with the search), finished (all its
+    epochs), pruned, or failed. `curve`: figures of each epoch. `worker_seconds`: time from its start to its last epoch
+    or end, times its workers, over all starts of the search. `changes`: epoch and values at each change of the values,
+    in a population.
     """
 
     trial: str
@@ -52,8 +53,8 @@ class TrialRecord:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.status != "running"
+        """Whether nothing is left to do, by another start of the search either: that tries again what has failed."""
+        return self.status in ("finished", "pruned")
 
     @property
     def score(self) -> float | None:
@@ -109,6 +110,7 @@ class Ledger(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial begins, or begins anew."""
         record = self._record(trial)
+        record.status, record.why = "running", ""
         record.starts += 1
         self._since[record.trial] = time.monotonic()
         self._keep(record)
@@ -121,7 +123,7 @@ class Ledger(tune.Callback):
         if FAILED in result:
             record.why = result[FAILED]
         elif METRIC in result:
-            values = trial.config[PROPOSAL]["values"]
+            values = result[VALUES]
             if values != record.parameters:
                 record.changes.append((record.epoch, values))
                 record.parameters = values
@@ -160,7 +162,7 @@ class Ledger(tune.Callback):
     def _keep(self, record: TrialRecord) -> None:
         now = time.monotonic()
         record.worker_seconds += (now - self._since.get(record.trial, now)) * self._workers
-        if record.ended:
+        if record.status != "running":
             self._since.pop(record.trial, None)
         else:
             self._since[record.trial] = now

@@ -41,7 +41,7 @@ class SearchProgress:
         if self._live is not None:
             self._live.update(self._table(records))
             return
-        ended = {record.trial for record in records if record.ended}
+        ended = {record.trial for record in records if record.status != "running"}
         for record in records:
             if record.trial in ended - self._said:
                 score = "-" if record.score is None else f"{record.score:.3f}"
@@ -50,10 +50,10 @@ class SearchProgress:
         if ended - self._said or time.monotonic() - self._logged > LOG_EVERY_SECONDS:
             self._logged = time.monotonic()
             self._console.print(self._line(records), highlight=False)
-        self._said |= ended
+        self._said = ended  # one that had failed and runs again is news another time
 
     def _line(self, records: Sequence[TrialRecord]) -> str:
-        ended = [record for record in records if record.ended]
+        ended = [record for record in records if record.status != "running"]
         pruned = sum(record.status == "pruned" for record in ended)
         failed = sum(record.status == "failed" for record in ended)
         scored = [record for record in records if record.score is not None]
@@ -67,8 +67,8 @@ class SearchProgress:
         )
 
     def _table(self, records: Sequence[TrialRecord]) -> Table:
-        running = [record for record in records if not record.ended]
-        ended = (record for record in records if record.ended)
+        running = [record for record in records if record.status == "running"]
+        ended = (record for record in records if record.status != "running")
         best = sorted(ended, key=lambda record: (record.score is None, -(record.score or 0.0)))
         table = Table(title=self._line(records), title_justify="left")
         for name in ("trial", "status", "epoch", "AUROC", "worker s", "values"):

@@ -1,8 +1,10 @@
-"""Which configuration comes next: first the trials that were stopped, then what Optuna proposes from all that ended."""
+"""Which configuration comes next: first the trials that were stopped or have failed, then what Optuna proposes from all
+that ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import optuna
@@ -22,14 +24,22 @@ def _new(name: str, values: dict[str, Any]) -> dict[str, Any]:
     return {"trial": name, "values": values, "checkpoint": None}
 
 
+def _free_name(taken: set[str]) -> str:
+    """The first that is not `taken`, and now is. Trials need not start, and so leave a record, in their order."""
+    name = next(name for number in count() if (name := f"{number:05d}") not in taken)
+    taken.add(name)
+    return name
+
+
 def population(config: SearchConfig, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """The members of a population that have not ended: those that were stopped, and new ones drawn at random."""
+    """The members of a population that have not ended: those that were begun, and new ones drawn at random."""
     begun = [_begun(record) for record in records if not record.ended]
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=config.seed + len(records)))
     space = distributions(config.space)
+    taken = {record.trial for record in records}
     new = [
-        _new(f"{number:05d}", drawn(config.space, study.ask(space).params))
-        for number in range(len(records), config.trials)
+        _new(_free_name(taken), drawn(config.space, study.ask(space).params))
+        for _ in range(len(records), config.trials)
     ]
     return begun + new
 
@@ -44,38 +54,32 @@ class Proposals(Searcher):
     def __init__(self, config: SearchConfig, records: Sequence[TrialRecord]) -> None:
         super().__init__(metric=METRIC, mode="max")
         self._space = config.space
+        self._begun = [record for record in records if not record.ended]
         self._optuna = OptunaSearch(
-            distributions(config.space), metric=METRIC, mode="max", sampler=sampler(config, len(records))
+            distributions(config.space),
+            metric=METRIC,
+            mode="max",
+            sampler=sampler(config, len(records)),
+            points_to_evaluate=[as_drawn(config.space, record.parameters) for record in self._begun],
         )
-        self._stopped = [record for record in records if not record.ended]
-        self._again: dict[str, TrialRecord] = {}
-        self._next = len(records)
+        self._taken = {record.trial for record in records}
         for record in records:
             if record.ended:
-                self._learn(record.parameters, record.score)
+                values = as_drawn(config.space, record.parameters)
+                self._optuna.add_evaluated_point(values, record.score, error=record.score is None)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """The next trial's name and values, and the checkpoint it goes on from, if it is one of a population."""
-        if self._stopped:
-            record = self._again[trial_id] = self._stopped.pop(0)
-            return {PROPOSAL: _begun(record)}
-        proposed = self._optuna.suggest(trial_id)
+        proposed = self._optuna.suggest(trial_id)  # first those that were begun, in their order
         if not isinstance(proposed, dict):
             return proposed
-        self._next += 1
-        return {PROPOSAL: _new(f"{self._next - 1:05d}", drawn(self._space, proposed))}
+        if self._begun:
+            return {PROPOSAL: _begun(self._begun.pop(0))}
+        return {PROPOSAL: _new(_free_name(self._taken), drawn(self._space, proposed))}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Learn how a trial ended."""
-        record = self._again.pop(trial_id, None)
-        if record is None:
-            self._optuna.on_trial_complete(trial_id, result, error or METRIC not in (result or {}))
-        else:
-            self._learn(record.parameters, (result or {}).get(METRIC))
-
-    def _learn(self, parameters: dict[str, Any], score: float | None) -> None:
-        values = as_drawn(self._space, parameters)
-        self._optuna.add_evaluated_point(values, score, error=score is None)
+        self._optuna.on_trial_complete(trial_id, result, error or METRIC not in (result or {}))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing is kept here."""

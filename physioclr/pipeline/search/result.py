@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -15,6 +16,7 @@ import optuna
 from physioclr import configfile, storage
 from physioclr.config import PretrainConfig
 from physioclr.downstream import FinetuneConfig
+from physioclr.pipeline import run
 from physioclr.pipeline.search.ledger import TrialRecord
 from physioclr.pipeline.search.space import as_drawn, distributions, trial_config
 from physioclr.report.search import SearchTrial, render_search
@@ -82,22 +84,31 @@ def best_record(records: Sequence[TrialRecord]) -> TrialRecord:
 
 
 def best_config(config: SearchConfig, records: Sequence[TrialRecord]) -> PretrainConfig:
-    """The best trial's configuration, with the full budget where `full` names one, as `jobs/pretrain.py` takes it."""
-    values = {**best_record(records).parameters, **config.full}
-    return trial_config(config, "best", values, storage.join(config.output, config.name))
+    """The best trial's configuration, with the full budget where `full` names one, as `jobs/pretrain.py` takes it.
+
+    Its name has the trial and the values: more trials may find another best, whose run is another one.
+    """
+    best = best_record(records)
+    values = {**best.parameters, **config.full}
+    return trial_config(config, f"best-{best.trial}-{_digest(values)}", values, run.run_uri(config))
 
 
 def finetune_config(config: SearchConfig, task: str, encoder: str) -> FinetuneConfig:
-    """The fine-tuning that follows, on one of the downstream tasks."""
-    where = storage.join(config.output, config.name)
-    values = {**config.finetune[task], "name": f"finetune-{task}", "output": where, "encoder": encoder}
-    return configfile.validate(FinetuneConfig, values, f"finetune.{task}")
+    """The fine-tuning that follows, on one of the downstream tasks; of another encoder it is another run."""
+    values = {**config.finetune[task], "output": run.run_uri(config), "encoder": encoder}
+    named = {**values, "name": f"finetune-{task}-{_digest(values)}"}
+    return configfile.validate(FinetuneConfig, named, f"finetune.{task}")
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:6]
 
 
 def importance(config: SearchConfig, records: Sequence[TrialRecord]) -> dict[str, float]:
     """Share of the variance of the score that each key explains (fANOVA, Hutter et al. 2014); {} for too few trials."""
     scored = [record for record in records if record.score is not None]
-    if len(scored) < 4 or len({record.score for record in scored}) < 2:
+    values = {json.dumps(record.parameters, sort_keys=True) for record in scored}
+    if len(scored) < 4 or len({record.score for record in scored}) < 2 or len(values) < 2:
         return {}
     study = optuna.create_study(direction="maximize")
     for record in scored:

@@ -106,7 +106,7 @@ def _domain(parameter: Parameter) -> Any:
 
 
 def within(space: Mapping[str, Parameter], values: Mapping[str, Any]) -> Values:
-    """Values brought back into the space: population based training multiplies them and may leave it."""
+    """Values brought back into the space: population based training multiplies them, and leaves ranges and steps."""
     return {key: _bounded(space[key], value) for key, value in values.items()}
 
 
@@ -114,6 +114,9 @@ def _bounded(parameter: Parameter, value: Any) -> Any:
     if not isinstance(parameter, Range):
         return value
     bounded = min(max(value, parameter.low), parameter.high)
+    if parameter.step is not None:
+        place = min(round((bounded - parameter.low) / parameter.step), _count(parameter) - 1)
+        bounded = parameter.low + place * parameter.step
     return round(bounded) if parameter.whole else bounded
 
 

@@ -24,7 +24,7 @@ from physioclr.errors import RunError
 from physioclr.pipeline import cluster, run
 from physioclr.pipeline.cli import user_message
 from physioclr.pipeline.pretrain.job import pretrain
-from physioclr.pipeline.search.space import trial_config, within
+from physioclr.pipeline.search.space import Values, trial_config, within
 from physioclr.pipeline.training.board import BEGUN
 from physioclr.pipeline.training.fit import CHECKPOINTS, no_room
 from physioclr.pipeline.training.metrics_log import Row, read_metrics
@@ -33,6 +33,7 @@ from physioclr.search import METRIC, PROPOSAL, SearchConfig
 POINTER = "checkpoint.json"
 POLL_SECONDS = 0.5
 FAILED = "failed"  # key of a result that says why a trial cannot be done
+VALUES = "values"  # key of every other result: what its epoch was trained with
 
 
 def run_trial(given: dict[str, Any], *, search: SearchConfig, folder: str, cpus: float) -> None:
@@ -49,13 +50,15 @@ def run_trial(given: dict[str, Any], *, search: SearchConfig, folder: str, cpus:
 
 def _train(proposal: dict[str, Any], search: SearchConfig, folder: str, cpus: float) -> None:
     whole = search.pruning.by == "population"
-    values = within(search.space, proposal["values"])
-    begin = _pointed() or proposal["checkpoint"] if whole else None
-    if begin and (last := _row_at(begin))["epoch"] >= search.pretrain.training.epochs:
-        _tell(last, begin)  # of one that is done already: a copy of it has nothing left to train
-        return
-    name = proposal["trial"]
-    if whole:  # each piece of a member's way is a run: its name says whose and from where
+    name, values, begin = proposal["trial"], proposal["values"], None
+    if whole:
+        values = within(search.space, values)
+        pointed = _pointed() or {"checkpoint": proposal["checkpoint"], VALUES: values}
+        begin = pointed["checkpoint"]
+        if begin and (last := _row_at(begin))["epoch"] >= search.pretrain.training.epochs:
+            _tell(last, pointed[VALUES], begin)  # a copy of one that is done has nothing left to train, with any values
+            return
+        # each piece of a member's way is a run: its name says whose and from where
         name = f"{tune.get_context().get_trial_id()}-{_step_of(begin):08d}"
     config = trial_config(search, name, values, folder)
     changes: dict[str, Any] = {"start": begin}
@@ -78,7 +81,7 @@ def _train(proposal: dict[str, Any], search: SearchConfig, folder: str, cpus: fl
         begun = begun or row["kind"] == BEGUN
         if row["kind"] != BEGUN and row["epoch"] > reported:
             reported = row["epoch"]
-            _report(config, row, whole)
+            _report(config, row, values, whole)
     if work.error is not None:
         raise work.error
 
@@ -110,24 +113,25 @@ def _refuse_to_wait(work: _Work, training: TrainingConfig) -> None:
         raise no_room(training, cpus)
 
 
-def _report(config: PretrainConfig, row: Row, whole: bool) -> None:
+def _report(config: PretrainConfig, row: Row, values: Values, whole: bool) -> None:
     score = row.get(METRIC)
     if score is None:
         raise RunError(
             f"Epoch {row['epoch']} has no {METRIC}: the loss is {row.get('loss')}; if that is a number, the monitored "
             "recordings lack the labels of pretrain.monitor.probe."
         )
-    _tell(row, storage.join(run.run_uri(config), CHECKPOINTS, f"step-{row['step']:08d}") if whole else None)
+    checkpoint = storage.join(run.run_uri(config), CHECKPOINTS, f"step-{row['step']:08d}") if whole else None
+    _tell(row, values, checkpoint)
 
 
-def _tell(row: Row, checkpoint: str | None) -> None:
+def _tell(row: Row, values: Values, checkpoint: str | None) -> None:
     """Report an epoch's figures, in a population with the checkpoint that others may begin at."""
-    figures = {key: value for key, value in row.items() if isinstance(value, int | float)}
+    figures = {key: value for key, value in row.items() if isinstance(value, int | float)} | {VALUES: values}
     if checkpoint is None:
         tune.report(figures)
         return
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / POINTER).write_text(json.dumps({"checkpoint": checkpoint}))
+        (Path(folder) / POINTER).write_text(json.dumps({"checkpoint": checkpoint, VALUES: values}))
         tune.report({**figures, "checkpoint": checkpoint}, checkpoint=tune.Checkpoint.from_directory(folder))
 
 
@@ -137,13 +141,14 @@ def _row_at(checkpoint: str) -> Row:
     return next(row for row in read_metrics(folder) if row["kind"] == "epoch" and row["step"] == step)
 
 
-def _pointed() -> str | None:
-    """The checkpoint that Tune says to go on from."""
+def _pointed() -> dict[str, Any] | None:
+    """The checkpoint that Tune says to go on from, and the values behind it."""
     checkpoint = tune.get_checkpoint()
     if checkpoint is None:
         return None
     with checkpoint.as_directory() as folder:
-        return str(json.loads((Path(folder) / POINTER).read_text())["checkpoint"])
+        pointed: dict[str, Any] = json.loads((Path(folder) / POINTER).read_text())
+        return pointed
 
 
 def _step_of(checkpoint: str | None) -> int:

@@ -77,12 +77,6 @@ class BeatShape:
         qrs = self.anchor == QRS
         return float(np.min(self.centre[qrs] - 2.5 * self.before[qrs]))
 
-    @property
-    def qrs_end(self) -> float:
-        """Seconds from the R peak to where the QRS ends."""
-        qrs = self.anchor == QRS
-        return float(np.max(self.centre[qrs] + 2.5 * self.after[qrs]))
-
 
 def beat_shape(p: Rows, qrs: Rows, t: Rows) -> BeatShape:
     """The template with these P, QRS and T waves; each may be empty."""

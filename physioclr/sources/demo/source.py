@@ -35,12 +35,6 @@ def record_uri(uri: str, number: int) -> str:
     return join(uri, *FOLDER, f"g{number // GROUP + 1}", record_name(number))
 
 
-def demo_recordings(uri: str, patients: int, recordings_per_patient: int) -> Iterator[tuple[int, int, str]]:
-    """All recordings as (patient, recording of that patient, URI without `.hea`), in the order of their numbers."""
-    for number in range(patients * recordings_per_patient):
-        yield *divmod(number, recordings_per_patient), record_uri(uri, number)
-
-
 def write_patient(uri: str, seed: int, patient: int, recordings: int) -> None:
     """Make and write all recordings of one patient; written again, the files hold the same bytes.
 

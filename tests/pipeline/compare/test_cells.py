@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from physioclr.comparison import CompareConfig
 from physioclr.config import FeatureConfig, NoiseConfig
 from physioclr.errors import ConfigError
 from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, _identity, cells
+from physioclr.pipeline.run import claim
 
 METHODS: dict[str, Any] = {
     "physioclr": {"answers": ["probe", "finetune"]},
@@ -92,6 +94,23 @@ def test_a_method_says_only_what_differs() -> None:
     assert len({config.name for config in by_method.values()}) == 3
 
 
+def test_a_network_trained_from_nothing_is_of_the_methods_own_size() -> None:
+    methods = {**METHODS, "scratch": {"answers": ["scratch"], "pretrain": {"model": {"size": "small"}}}}
+    _, answers = cells_of(methods=methods)
+    sizes = {cell.answer: cell.config.model.size for cell in answers}
+    assert (sizes["scratch"], sizes["finetune"]) == ("small", "tiny")
+
+
+def test_a_cell_goes_on_on_another_device(tmp_path: Path) -> None:
+    """Its name does not say the device, so a run of that name must take it."""
+    for device in ("cpu", "gpu"):
+        training = {"training": {"device": device}}
+        encoders, answers = cells_of(output=str(tmp_path), pretrain=training, finetune=training)
+        for cell in (*encoders, *(cell for cell in answers if cell.trained)):
+            claim(cell.config)
+    assert len(list(tmp_path.rglob("config.yaml"))) == 2
+
+
 def test_a_wrong_key_of_a_method_is_named() -> None:
     wrong = {**METHODS, "other": {"pretrain": {"objective": {"dleta": 0.1}}}}
     with pytest.raises(
@@ -107,6 +126,11 @@ def test_a_wrong_key_of_a_method_is_named() -> None:
         ({"finetune": {"label_fraction": 0.5}}, "finetune.label_fraction is set by each cell"),
         ({"methods": {"a/b": {}}, "reference": "a/b/probe"}, "must not be empty or have a slash"),
         ({"fractions": []}, "at least 1 item"),
+        ({"name": "noise"}, "noise is a folder that all comparisons of this output share; give another name"),
+        (
+            {"methods": {**METHODS, "folds": {"answers": ["scratch"], "finetune": {"split": {"folds": 5}}}}},
+            "methods.folds.finetune.split is set by each cell; leave it out",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(values: dict[str, Any], message: str) -> None:

@@ -16,10 +16,12 @@ from physioclr.config import ModelConfig, PrepareConfig
 from physioclr.downstream import EmbedConfig
 from physioclr.ecg.leads import LEADS
 from physioclr.encoder import export_encoder
-from physioclr.errors import EncoderError, RunError
+from physioclr.errors import DatasetError, EncoderError, RunError, StorageError
 from physioclr.method.encoder import Encoder
 from physioclr.pipeline.dataset import PreparedDataset, read_table
+from physioclr.pipeline.embed import job
 from physioclr.pipeline.embed.job import embed_archive, read_embeddings
+from physioclr.pipeline.lease import held
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,49 @@ def test_recordings_as_they_are_give_the_same_embeddings_and_a_list_of_the_rejec
     expected = dict(zip(known["record_id"].to_pylist(), known["embedding"].to_pylist(), strict=True))
     for name, embedding in zip(raw["record_id"].to_pylist(), raw["embedding"].to_pylist(), strict=True):
         np.testing.assert_allclose(embedding, expected[name], atol=2e-4)
+
+
+@pytest.fixture
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is connected to, and nothing there to embed."""
+    monkeypatch.setattr(job.cluster, "connect", lambda: None)
+    monkeypatch.setattr(job, "_embed", lambda *_: 0)
+
+
+def test_what_was_refused_is_mended_under_the_same_uri(
+    without_ray: None, encoder_uri: str, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = str(tmp_path / "out")
+    mistyped = EmbedConfig(encoder=f"{encoder_uri}-no", prepared=f"{tmp_path}/no", uri=uri)
+    with pytest.raises(StorageError, match=r"-no/encoder\.json does not exist"):
+        embed_archive(mistyped, console)
+    config = mistyped.model_copy(update={"encoder": encoder_uri})
+    with pytest.raises(DatasetError, match="no prepared dataset"):
+        embed_archive(config, console)
+    config = config.model_copy(update={"prepared": f"{tmp_path}/yes"})
+    monkeypatch.setattr(job, "_units", lambda *_: [])
+    assert embed_archive(config, console)["recordings"] == 0
+    with pytest.raises(RunError, match=r"another configuration \(encoder differ"):
+        embed_archive(config.model_copy(update={"encoder": f"{encoder_uri}-no"}), console)
+
+
+def test_of_two_jobs_with_one_uri_the_second_is_refused(
+    without_ray: None, encoder_uri: str, tmp_path: Path, console: Console
+) -> None:
+    config = EmbedConfig(encoder=encoder_uri, prepared=f"{tmp_path}/no", uri=str(tmp_path / "out"))
+    with held(config.uri, "The first", console), pytest.raises(RunError, match=r"is being worked on .* another uri"):
+        embed_archive(config, console)
+
+
+def test_a_list_of_patients_that_a_kill_has_left_is_deleted_by_the_same_command(
+    without_ray: None, encoder_uri: str, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = EmbedConfig(encoder=encoder_uri, prepared=f"{tmp_path}/no", uri=str(tmp_path / "out"))
+    monkeypatch.setattr(job, "_units", lambda *_: [])
+    summary = embed_archive(config, console)
+    (tmp_path / "out" / "work").mkdir()
+    assert embed_archive(config, console) == summary
+    assert not (tmp_path / "out" / "work").exists()
 
 
 def test_what_cannot_be_embedded_is_said_in_a_sentence(

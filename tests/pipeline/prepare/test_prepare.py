@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import ray
+from fsspec.implementations.local import LocalFileSystem
 from rich.console import Console
 
 from physioclr import configfile
@@ -21,7 +24,8 @@ from physioclr.config import FeatureConfig, PrepareConfig, SourceConfig, SplitCo
 from physioclr.ecg.record import REJECTION_REASONS
 from physioclr.errors import DatasetError
 from physioclr.features.reducer import Reducer
-from physioclr.pipeline.dataset import ROW_SCHEMA, PreparedDataset
+from physioclr.pipeline.dataset import FORMAT, ROW_SCHEMA, PreparedDataset
+from physioclr.pipeline.lease import held
 from physioclr.pipeline.prepare.finish import usable_features
 from physioclr.pipeline.prepare.job import prepare
 
@@ -165,6 +169,45 @@ def kill_when(config: PrepareConfig, folder: Path, ready) -> None:  # type: igno
         time.sleep(0.02)
     os.killpg(job.pid, signal.SIGKILL)
     job.wait()
+
+
+def complete(uri: Path) -> PrepareConfig:
+    """A dataset of no recordings, whose job was killed before it had deleted `work`."""
+    config = PrepareConfig(uri=str(uri), sources=(SourceConfig(uri=str(uri / "recordings")),))
+    nothing: dict[str, object] = dict.fromkeys(("found", "kept", "rejected", "rejected_windows"), 0)
+    nothing |= {name: {} for name in ("rejected_by_reason", "rows", "patients", "feature_status")}
+    manifest = {"format": FORMAT, "config": config.model_dump(mode="json"), "shards": [], **nothing}
+    (uri / "work/units").mkdir(parents=True)
+    (uri / "work/units/train-00000.0000.parquet").write_bytes(b"a patient")
+    (uri / "manifest.json").write_text(json.dumps(manifest))
+    return config
+
+
+def test_a_copy_of_signals_that_a_kill_has_left_is_deleted_by_the_same_command(
+    tmp_path: Path, console: Console
+) -> None:
+    config = complete(tmp_path)
+    with held(config.uri, "Another job", console):
+        prepare(config, console)
+        assert (tmp_path / "work").exists(), "another job is at it"
+    prepare(config.model_copy(update={"sources": ()}), console)
+    assert (tmp_path / "work").exists(), "who only reads a dataset deletes nothing of it"
+    prepare(config, console)
+    assert not (tmp_path / "work").exists()
+    assert not (tmp_path / "owner.json").exists()
+
+
+def test_a_copy_of_signals_that_cannot_be_deleted_is_told_and_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, said = complete(tmp_path), io.StringIO()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(LocalFileSystem, "rm", refuse)
+    assert prepare(config, Console(file=said, width=1000)).uri == config.uri
+    assert f"{tmp_path}/work is left, with signals or ids of patients in it; delete it (Deleting" in said.getvalue()
 
 
 def test_splits_without_validation_or_test_are_fine(ray_here: None, tmp_path: Path, console: Console) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -27,9 +29,12 @@ from physioclr.config import (
     PretrainConfig,
     TrainingConfig,
 )
+from physioclr.errors import DatasetError, RunError
 from physioclr.pipeline.dataset import PreparedDataset, read_table
+from physioclr.pipeline.pretrain import job
 from physioclr.pipeline.pretrain.job import pretrain
 from physioclr.pipeline.training.metrics_log import read_metrics
+from physioclr.pipeline.training.placement import Machine
 
 ROOT = Path(__file__).parents[3]
 
@@ -117,6 +122,39 @@ def test_stopped_after_its_last_checkpoint_it_only_exports(
 
 def losses(run: Path) -> list[float]:
     return [row["loss"] for row in read_metrics(str(run)) if row["kind"] == "step"]
+
+
+class Begun(Exception):
+    """Training has begun."""
+
+
+def test_what_was_refused_is_mended_under_the_same_name(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an error says to lower may be lowered."""
+
+    def fit(*_: object) -> None:
+        raise Begun
+
+    five = SimpleNamespace(uri="five", rows=lambda _: 5, group_rows=lambda _: np.array([5]))
+    monkeypatch.setattr(job.cluster, "connect", lambda: None)
+    monkeypatch.setattr(job.cluster, "machines", lambda: [Machine(1, 4, 0)])
+    monkeypatch.setattr(job, "prepare", lambda *_: five)
+    monkeypatch.setattr(job, "pairing_of", lambda *_: None)
+    monkeypatch.setattr(job, "_fit", fit)
+
+    def attempt(batch_size: int, device: Literal["cpu", "gpu"] = "cpu") -> None:
+        training = TrainingConfig(batch_size=batch_size, workers=1, device=device)
+        pretrain(PretrainConfig(name="mine", output=str(tmp_path), training=training), console)
+
+    with pytest.raises(RunError, match=r"set training\.device=cpu"):
+        attempt(8, device="gpu")
+    with pytest.raises(DatasetError, match=r"training\.batch_size=8\); lower it"):
+        attempt(8)
+    with pytest.raises(Begun):
+        attempt(4)
+    with pytest.raises(RunError, match=r"another configuration \(training\.batch_size differ"):
+        attempt(2)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import pickle
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +17,12 @@ from rich.console import Console
 
 from physioclr.errors import ConfigError
 from physioclr.pipeline.search.job import _scheduler, check
-from physioclr.pipeline.search.ledger import TrialRecord
+from physioclr.pipeline.search.ledger import Ledger, TrialRecord, read_records
 from physioclr.pipeline.search.progress import SearchProgress
-from physioclr.pipeline.search.proposals import Proposals
-from physioclr.pipeline.search.result import best_config, best_record, importance, table
+from physioclr.pipeline.search.proposals import Proposals, population
+from physioclr.pipeline.search.result import best_config, best_record, finetune_config, importance, table
 from physioclr.pipeline.search.space import as_drawn, check_space, drawn, grid_size, within
+from physioclr.pipeline.search.trial import VALUES
 from physioclr.search import METRIC, PROPOSAL, SearchConfig
 
 SPACE: dict[str, Any] = {
@@ -28,6 +31,9 @@ SPACE: dict[str, Any] = {
     "model.depth": {"low": 1, "high": 3},
     "optimiser.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
 }
+
+
+IN_FLIGHT: dict[str, Any] = {key: SPACE[key] for key in ("objective.delta", "objective.form")}
 
 
 def config_of(**values: Any) -> SearchConfig:
@@ -51,6 +57,7 @@ def record(number: int, score: float, epochs: int = 3, status: str = "finished",
         ({"pretrain": {"monitor": {"probe": "none"}}}, "the probe is what is maximised"),
         ({"pruning": {"by": "population"}}, "model.depth cannot change while a trial is trained"),
         ({"propose": "grid"}, "objective.delta, optimiser.learning_rate has no grid"),
+        ({"pruning": {"grace_epochs": 4}}, "pruning.grace_epochs 4 is above pretrain.training.epochs 3"),
         ({"then": "finetune"}, "then=finetune needs the section `finetune`"),
         ({"then": "finetune", "finetune": {"afib": {"encoder": "x"}}}, "finetune.afib must not have encoder"),
     ],
@@ -119,7 +126,36 @@ def test_a_stopped_trial_comes_first_and_ended_ones_are_not_proposed_again() -> 
     assert second[PROPOSAL]["trial"] == "00003"
     proposals.on_trial_complete("a", {METRIC: 0.75})
     proposals.on_trial_complete("b", {METRIC: 0.71})
-    assert [trial.value for trial in proposals._optuna._ot_study.trials if trial.value] == [0.8, 0.6, 0.71, 0.75]
+    values = [trial.value for trial in proposals._optuna._ot_study.trials if trial.value]
+    assert sorted(values) == [0.6, 0.71, 0.75, 0.8]
+
+
+def test_a_trial_that_failed_is_tried_again_under_its_own_name() -> None:
+    """There may be room now, or storage."""
+    failed = TrialRecord("00000", record(0, 0.5).parameters, "failed", "no room")
+    (again,) = population(config_of(space=IN_FLIGHT, trials=1), [failed])
+    assert Proposals(config_of(), [failed]).suggest("a") == {PROPOSAL: again}
+    assert again == {"trial": "00000", "values": failed.parameters, "checkpoint": None}
+    assert not failed.ended
+
+
+@pytest.mark.parametrize("begun", [["00001"], ["00000", "00002"]])
+def test_no_two_trials_have_one_name_in_whatever_order_they_started(begun: list[str]) -> None:
+    """Killed while they start, the first ones may have left no record."""
+    records = [TrialRecord(name, record(1, 0.7).parameters) for name in begun]
+    proposals = pickle.loads(pickle.dumps(Proposals(config_of(), records)))  # as Tune does
+    proposed = [proposals.suggest(str(number))[PROPOSAL]["trial"] for number in range(4)]  # type: ignore[index]
+    members = population(config_of(space=IN_FLIGHT, trials=4), records)
+    assert sorted(proposed) == sorted(member["trial"] for member in members) == ["00000", "00001", "00002", "00003"]
+
+
+def test_a_grid_does_not_propose_what_a_stopped_trial_has() -> None:
+    space = {"objective.form": {"choices": ["supcon", "released"]}, "model.depth": {"low": 1, "high": 3}}
+    config = config_of(space=space, propose="grid", trials=6)
+    stopped = [TrialRecord("00000", {"objective.form": "released", "model.depth": depth}) for depth in (1, 2, 3)]
+    proposals = Proposals(config, stopped)
+    seen = [proposals.suggest(str(number))[PROPOSAL]["values"] for number in range(6)]  # type: ignore[index]
+    assert len({(values["objective.form"], values["model.depth"]) for values in seen}) == 6
 
 
 def test_what_ended_before_moves_the_proposals_towards_what_did_well() -> None:
@@ -177,8 +213,21 @@ def test_the_best_is_of_those_that_ran_furthest() -> None:
     assert best_record(records).trial == "00001"
     config = config_of(full={"training.epochs": 50})
     best = best_config(config, records)
-    assert (best.objective.delta, best.training.epochs, best.name) == (0.1, 50, "best")
-    assert best.output == "/out/demo"
+    assert (best.objective.delta, best.training.epochs, best.output) == (0.1, 50, "/out/demo")
+
+
+def test_another_best_is_another_run_and_so_is_its_fine_tuning() -> None:
+    """With more trials the search may find a better one, after what was best has been pretrained and fine-tuned."""
+    config = config_of(finetune={"afib": {"task": "afib"}})
+    first = best_config(config, [record(0, 0.80)])
+    again, better = (best_config(config, [record(0, 0.80), record(1, score)]) for score in (0.7, 0.9))
+    assert first == again
+    assert first.name.startswith("best-00000-")
+    assert better.name.startswith("best-00001-")
+    assert best_config(config_of(full={"training.epochs": 50}), [record(0, 0.80)]).name != first.name
+    names = [finetune_config(config, "afib", f"/out/demo/{best.name}/encoder").name for best in (first, again, better)]
+    assert names[0] == names[1] != names[2]
+    assert all(name.startswith("finetune-afib-") for name in names)
 
 
 def test_importance_finds_the_key_that_matters() -> None:
@@ -190,6 +239,8 @@ def test_importance_finds_the_key_that_matters() -> None:
     found = importance(config, records)
     assert max(found, key=lambda key: found[key]) == "objective.delta"
     assert importance(config, records[:2]) == {}
+    alike = [record(n, 0.6 + 0.1 * n, **{"objective.delta": 0.75}) for n in range(4)]
+    assert importance(config, alike) == {}, "as in a population whose members all end at the same bound"
 
 
 def test_the_table_has_a_row_a_trial() -> None:
@@ -212,6 +263,43 @@ def test_values_of_a_population_stay_in_the_space() -> None:
     }
 
 
+@pytest.mark.parametrize(("raw", "used"), [(0.37, 0.4), (0.9, 0.6), (-1.0, 0.0), (0.6, 0.6)])
+def test_values_of_a_population_stay_on_the_steps_of_a_range(raw: float, used: float) -> None:
+    space = config_of(space={"objective.delta": {"low": 0.0, "high": 0.7, "step": 0.2}}).space
+    assert within(space, {"objective.delta": raw}) == {"objective.delta": pytest.approx(used)}
+
+
+def test_a_record_has_the_values_that_were_trained_with_whatever_was_drawn(tmp_path: Path) -> None:
+    """Population based training draws beyond the range; what is trained, and comes back with each epoch, is inside."""
+    config = config_of(trials=4)
+    ledger = Ledger(str(tmp_path), [], 3, 1, lambda records: None)
+    for number in range(4):
+        drawn = record(number, 0.5).parameters | {"optimiser.learning_rate": 5.0}
+        given = {"trial": f"{number:05d}", "values": drawn}
+        trial = SimpleNamespace(trial_id=str(number), config={PROPOSAL: given})
+        ledger.on_trial_start(0, [], trial)
+        for epoch in (1, 2, 3):
+            used = within(config.space, drawn)
+            ledger.on_trial_result(0, [], trial, {"epoch": epoch, METRIC: 0.1 * number, VALUES: used})
+        ledger.on_trial_complete(0, [], trial)
+    records = read_records(str(tmp_path))
+    assert [one.parameters["optimiser.learning_rate"] for one in records] == [1e-2] * 4
+    assert importance(config, records).keys() == config.space.keys()
+    assert best_config(config, records).optimiser.learning_rate == 1e-2
+
+
+def test_a_failed_trial_that_begins_again_is_running_and_may_be_finished(tmp_path: Path) -> None:
+    failed = TrialRecord("00000", record(0, 0.5).parameters, "failed", "no room")
+    trial = SimpleNamespace(trial_id="a", config={PROPOSAL: {"trial": "00000", "values": failed.parameters}})
+    ledger = Ledger(str(tmp_path), [failed], 1, 1, lambda records: None)
+    ledger.on_trial_start(0, [], trial)
+    assert (failed.status, failed.why) == ("running", "")
+    ledger.on_trial_result(0, [], trial, {"epoch": 1, METRIC: 0.7, VALUES: failed.parameters})
+    ledger.on_trial_complete(0, [], trial)
+    (now,) = read_records(str(tmp_path))
+    assert (now.status, now.why, now.score) == ("finished", "all 1 epochs done", 0.7)
+
+
 def test_an_epoch_reported_again_is_there_once(tmp_path: Path) -> None:
     one = TrialRecord("00000", {})
     for epoch, score in ((1, 0.5), (2, 0.6), (1, 0.5), (2, 0.6), (3, 0.7)):
@@ -231,3 +319,13 @@ def test_a_log_has_a_line_for_each_trial_that_ends_now_and_none_for_those_before
     assert said.getvalue().count("Trial ") == 1
     assert "Trial 00001 finished: 0.700" in said.getvalue()
     assert "2 of 4 trials ended" in said.getvalue()
+
+
+def test_a_trial_that_fails_another_time_is_said_another_time() -> None:
+    said = io.StringIO()
+    one = TrialRecord("00000", record(0, 0.5).parameters, "failed", "no room")
+    with SearchProgress(1, 3, [one.trial], Console(file=said, width=120)) as progress:
+        for status in ("running", "failed"):
+            one.status = status
+            progress.show([one])
+    assert said.getvalue().count("Trial 00000 failed") == 1

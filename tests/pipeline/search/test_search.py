@@ -195,7 +195,7 @@ def test_in_a_population_the_worst_goes_on_from_the_best(
     assert everything_is_free()
 
 
-def test_a_trial_without_room_ends_with_a_sentence(
+def test_a_trial_without_room_ends_with_a_sentence_and_is_done_when_there_is_room(
     demo_dataset: PreparedDataset, tmp_path: Path, console: Console
 ) -> None:
     @ray.remote(num_cpus=2)
@@ -212,3 +212,7 @@ def test_a_trial_without_room_ends_with_a_sentence(
     finally:
         ray.kill(hog)
     assert everything_is_free()
+    given["placement_timeout_s"] = 900.0
+    assert search(SearchConfig.model_validate(given), console)["trials"] == {"finished": 1}
+    (record,) = read_records(str(tmp_path / "small"))
+    assert (record.trial, record.starts) == ("00000", 2)

@@ -13,7 +13,7 @@ from physioclr.sources.demo import DemoSource
 from physioclr.sources.demo.history import make_history
 from physioclr.sources.demo.patient import make_patient
 from physioclr.sources.demo.recording import synthesise
-from physioclr.sources.demo.source import demo_recordings, record_uri, write_patient
+from physioclr.sources.demo.source import record_uri, write_patient
 from physioclr.storage import read_bytes, remove
 
 
@@ -110,7 +110,6 @@ def test_it_travels_to_other_processes() -> None:
 
 
 def test_a_thousand_recordings_fill_a_group() -> None:
-    jobs = list(demo_recordings("s3://bucket/demo", patients=501, recordings_per_patient=2))
-    assert jobs[999] == (499, 1, "s3://bucket/demo/training/demo/g1/D01000")
-    assert jobs[1000] == (500, 0, "s3://bucket/demo/training/demo/g2/D01001")
+    assert record_uri("s3://bucket/demo", 999) == "s3://bucket/demo/training/demo/g1/D01000"
+    assert record_uri("s3://bucket/demo", 1000) == "s3://bucket/demo/training/demo/g2/D01001"
     assert record_uri("x", 1_000_000) == "x/training/demo/g1001/D1000001"
