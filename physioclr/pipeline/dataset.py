@@ -191,11 +191,14 @@ def _is_extension(kind: pa.DataType) -> bool:
     return any(_is_extension(kind.field(place).type) for place in range(kind.num_fields))
 
 
+# How rows are stored. Signals hardly repeat: a dictionary would only cost time. zstd halves them.
+PARQUET: dict[str, Any] = {"compression": "zstd", "use_dictionary": ["dataset", "split"]}
+
+
 def write_table(table: pa.Table, uri: str, row_group_rows: int) -> int:
     """Write `table` as one Parquet file at `uri`, whole or not at all; returns its size in bytes."""
     sink = pa.BufferOutputStream()
-    # Signals hardly repeat: a dictionary would only cost time. zstd halves them.
-    pq.write_table(table, sink, row_group_size=row_group_rows, compression="zstd", use_dictionary=["dataset", "split"])
+    pq.write_table(table, sink, row_group_size=row_group_rows, **PARQUET)
     data = sink.getvalue()
     storage.write_bytes(uri, memoryview(data).tobytes())
     return int(data.size)

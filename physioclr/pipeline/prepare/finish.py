@@ -21,7 +21,7 @@ from physioclr.config import FeatureConfig
 from physioclr.features.delineation import USABLE
 from physioclr.features.reducer import Covariance, Moments, Reducer, Scaler, mark_missing
 from physioclr.pipeline import cluster
-from physioclr.pipeline.dataset import read_table
+from physioclr.pipeline.dataset import PARQUET, read_table
 from physioclr.pipeline.prepare.extract import kept_and_rejected, unit_uri
 from physioclr.pipeline.prepare.layout import units_of
 from physioclr.pipeline.progress import Meter
@@ -81,7 +81,7 @@ def _write(row_groups: Iterator[pa.Table], uri: str) -> tuple[list[int], int]:
         return [], 0
     rows = []
     with storage.writing(uri) as file:
-        with pq.ParquetWriter(file, group.schema, compression="zstd", use_dictionary=["dataset", "split"]) as writer:
+        with pq.ParquetWriter(file, group.schema, **PARQUET) as writer:
             while group is not None:
                 writer.write_table(group)
                 rows.append(group.num_rows)
