@@ -55,10 +55,10 @@ def search(config: SearchConfig, console: Console) -> dict[str, Any]:
 
 def _go_on(config: SearchConfig, console: Console) -> dict[str, Any]:
     """From wherever the search is to its end."""
-    uri = _claim(config)
     cluster.connect()
     at_once, cpus = room(config.pretrain.training, cluster.machines(), config.pretrain.training.most, config.parallel)
     prepare(config.pretrain.dataset, console)
+    uri = _claim(config)  # not before: what was refused so far is mended under the same name
     records = read_records(uri)
     wanted = min(config.trials, grid_size(config.space)) if config.propose == "grid" else config.trials
     ended = [record for record in records if record.ended]
@@ -79,7 +79,9 @@ def _go_on(config: SearchConfig, console: Console) -> dict[str, Any]:
 
 
 def check(config: SearchConfig) -> None:
-    """Raise `ConfigError` where the space, or what is to follow the search, is not what a job takes: now, not then."""
+    """Raise `ConfigError` where the space, or what is to follow the search, is not what a job takes: now, not then; and
+    `RunError` when the name is another configuration's. More trials may be asked for later."""
+    run.check_same("search", config, (*MAY_DIFFER, *(f"pretrain.{key}" for key in run.MACHINE_KEYS)))
     check_space(config)
     configfile.changed(config.pretrain, config.full, "full")
     for task in config.finetune:
@@ -87,9 +89,8 @@ def check(config: SearchConfig) -> None:
 
 
 def _claim(config: SearchConfig) -> str:
-    """The search's folder, its name taken for this configuration. More trials may be asked for later."""
+    """The search's folder, its name taken for this configuration."""
     uri = run.run_uri(config)
-    run.check_same("search", config, (*MAY_DIFFER, *(f"pretrain.{key}" for key in run.MACHINE_KEYS)))
     storage.write_text(storage.join(uri, "config.yaml"), configfile.dump(config))
     return uri
 

@@ -13,6 +13,7 @@ import ray.data
 import torch
 from ray.train import CheckpointConfig, FailureConfig, Result, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.train.v2.api.exceptions import ControllerError
 from rich.console import Console
 
@@ -29,6 +30,10 @@ __all__ = ["CHECKPOINTS", "Samples", "Start", "fit", "latest_samples_seen", "no_
 START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"  # after which Ray Train gives its placement group back
 POLL_INTERVAL = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"  # how often Ray Train asks its workers for what they report
 POLL_SECONDS = "0.5"  # of its own choice 2, which every start, checkpoint and end of a short run waits for
+ADDRESS = "RAY_ADDRESS"
+# What removes the workers' placement group when the controller is killed, as a pruned trial's is, looks for the one Ray
+# of its machine, and ends where there are two (Ray 2.60; ray-project/ray pull 65447). With this it knows which.
+ENV_VARS_TO_PROPAGATE.add(ADDRESS)
 RESIZE_SECONDS = 30.0  # how often an elastic run looks whether there is room for more workers
 
 
@@ -95,7 +100,10 @@ def fit(
     with (
         board.shown(news, samples.plan.samples, what.split()[0], console, listener),
         storage.readable_causes(storage.join(uri, CHECKPOINTS), "Keeping checkpoints in"),
-        _environment({POLL_INTERVAL: POLL_SECONDS} | ({} if limit is None else {START_TIMEOUT: str(limit)})),
+        _environment(
+            {POLL_INTERVAL: POLL_SECONDS, ADDRESS: ray.get_runtime_context().gcs_address}
+            | ({} if limit is None else {START_TIMEOUT: str(limit)})
+        ),
     ):
         try:
             return trainer.fit()

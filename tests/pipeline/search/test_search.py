@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,21 @@ def test_killed_twice_it_goes_on_and_trains_nothing_twice(
 
 
 @pytest.fixture(scope="module")
+def somebody_else() -> Iterator[None]:
+    """A Ray of another user on the same machine."""
+    code = "import ray, sys; ray.init(address='local', num_cpus=1, include_dashboard=False); print(); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n", "it has started"
+        yield
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
 def searched(
-    demo_dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory, console: Console
+    demo_dataset: PreparedDataset, tmp_path_factory: pytest.TempPathFactory, console: Console, somebody_else: None
 ) -> tuple[dict[str, Any], SearchConfig]:
     """A search with pruning, an impossible value, and pretraining and a probe afterwards."""
     given = values(
