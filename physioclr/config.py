@@ -118,6 +118,7 @@ class PrepareConfig(Section):
 
 
 ModelSize = Literal["tiny", "small", "base"]
+TokenPool = Literal["mean", "statistics"]  # of a segment's tokens to its embedding: method/encoder.py
 
 
 class ModelConfig(Section):

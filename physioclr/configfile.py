@@ -49,6 +49,17 @@ def changed(config: Config, values: Mapping[str, Any], where: str) -> Config:
     return validate(type(config), nested, where)
 
 
+def completed(model: type[BaseModel], before: Any) -> Any:
+    """A configuration that was stored earlier, with the keys that came later: their defaults are what was done before.
+
+    As it is, where it is not one of `model` any more.
+    """
+    try:
+        return model.model_validate(before).model_dump(mode="json")
+    except ValidationError:
+        return before
+
+
 def differing_keys(before: dict[str, Any], now: dict[str, Any], ignore: Sequence[str] = ()) -> list[str]:
     """Dotted keys whose values differ between two dumped configurations, but those in `ignore` and what is below."""
     old, new = dict(_flatten(before)), dict(_flatten(now))

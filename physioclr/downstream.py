@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from physioclr.config import ModelConfig, OptimiserConfig, SourceConfig, TrainingConfig
+from physioclr.config import ModelConfig, OptimiserConfig, SourceConfig, TokenPool, TrainingConfig
 from physioclr.section import Fraction, Positive, Section
 
 
@@ -18,6 +18,7 @@ class EmbedConfig(Section):
     sources: tuple[SourceConfig, ...] = ()
     splits: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")  # of `prepared`
     uri: str = "work/demo-embeddings"  # where the embeddings go
+    token_pool: TokenPool = "mean"  # of a segment's tokens: their mean, or `statistics`, four times as long
     unit_recordings: Positive = 256  # embedded by one task and written as one file; a stopped job goes on there
     workers: Positive | None = None  # processes that embed; without it, one a GPU, or what the CPUs allow
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -103,6 +104,7 @@ class FinetuneConfig(Section):
     subset_seed: int = 0  # which patients those are; the same for every method
     allow_overlap: bool = False  # of the encoder's training recordings with the test rows; stated in the result
     model: ModelConfig = ModelConfig()  # of mode scratch without an encoder
+    token_pool: TokenPool = "mean"  # what the linear layer is given of a segment's tokens: their mean, or `statistics`
     dropout: Fraction = 0.1  # before the linear layer
     optimiser: FinetuneOptimiser = FinetuneOptimiser()
     training: FinetuneTraining = FinetuneTraining()

@@ -20,7 +20,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
 from physioclr import storage
-from physioclr.config import ModelConfig
+from physioclr.config import ModelConfig, TokenPool
 from physioclr.ecg.leads import LEADS, lead_order
 from physioclr.ecg.record import FS, SEGMENT_SAMPLES, WINDOW_SAMPLES
 from physioclr.ecg.resample import resample, resampling_ratio
@@ -55,12 +55,15 @@ class Encoder:
         leads: Sequence[str],
         pool: Literal["mean", "segments"] = "mean",
         batch_size: int = 32,
+        token_pool: TokenPool = "mean",
     ) -> NDArray[np.float32]:
         """Embeddings of recordings `signals` [n, leads, T] (or one, [leads, T]) sampled at `fs` Hz.
 
         Leads are found by name in any order; any unit and gain will do, since each lead is z-scored. The signal is
         brought to 500 Hz and cut into consecutive 5 s segments. Returns float32 [n, width], the mean over segments, or
-        with `pool="segments"` [n, segments, width]; without the first axis if one recording was given.
+        with `pool="segments"` [n, segments, width]; without the first axis if one recording was given. With
+        `token_pool="statistics"` an embedding is the mean, deviation, maximum and minimum over its segment's tokens,
+        four times as long.
 
         Raises `EncoderError` for a missing lead, fewer than 5 s, NaN, a constant lead, or a wrong shape.
         """
@@ -70,7 +73,10 @@ class Encoder:
         segments_NSLT = np.stack([self._segments(one, fs, leads, place) for place, one in enumerate(array)])
         flat = torch.from_numpy(segments_NSLT.reshape(-1, *segments_NSLT.shape[2:]))
         with torch.inference_mode():
-            parts = [self.network.embed(part.to(self.device)).float().cpu() for part in flat.split(2 * batch_size)]
+            parts = [
+                self.network.embed(part.to(self.device), token_pool).float().cpu()
+                for part in flat.split(2 * batch_size)
+            ]
         embeddings_NSW = torch.cat(parts).reshape(*segments_NSLT.shape[:2], -1).numpy()
         result: NDArray[np.float32] = embeddings_NSW if pool == "segments" else embeddings_NSW.mean(axis=1)
         return result[0] if single else result

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from physioclr.method.encoder import Encoder
+from physioclr.config import TokenPool
+from physioclr.method.encoder import Encoder, embedding_width
 
 Mode = Literal["probe", "finetune", "all", "scratch"]
 
@@ -28,7 +29,7 @@ class Group:
 
 
 class Classifier(nn.Module):
-    """Mean-pooled tokens to a logit for each class.
+    """Pooled tokens to a logit for each class.
 
     `positive_weight` float [C] is how much a positive outcome counts in the loss; such a weight multiplies the odds
     that the logits stand for, and `scores` takes it back [D]. It is stored with the weights.
@@ -36,11 +37,19 @@ class Classifier(nn.Module):
 
     positive_weight: Tensor
 
-    def __init__(self, network: Encoder, classes: int, dropout: float, positive_weight: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        network: Encoder,
+        classes: int,
+        dropout: float,
+        positive_weight: Tensor | None = None,
+        token_pool: TokenPool = "mean",
+    ) -> None:
         super().__init__()
         self.encoder = network
+        self.token_pool: TokenPool = token_pool
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(network.width, classes)
+        self.head = nn.Linear(embedding_width(network.width, token_pool), classes)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.register_buffer("positive_weight", torch.ones(classes) if positive_weight is None else positive_weight)
@@ -48,7 +57,7 @@ class Classifier(nn.Module):
 
     def forward(self, signal_SLT: Tensor) -> Tensor:
         """Logits float32 [S, C] of z-scored segments [S, 12, 2500]."""
-        logits_SC: Tensor = self.head(self.dropout(self.encoder.embed(signal_SLT)))
+        logits_SC: Tensor = self.head(self.dropout(self.encoder.embed(signal_SLT, self.token_pool)))
         return logits_SC.float()
 
     def loss(self, logits_SC: Tensor, outcomes_SC: Tensor) -> Tensor:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from physioclr.config import ModelConfig
+from physioclr.config import ModelConfig, TokenPool
 from physioclr.ecg.record import SEGMENT_SAMPLES
 from physioclr.errors import EncoderError
 from physioclr.method.batch import LEAD_COUNT
@@ -136,14 +137,29 @@ class Encoder(nn.Module):
             tokens_SNW = layer(tokens_SNW)
         return tokens_SNW
 
-    def embed(self, signal_SLT: Tensor) -> Tensor:
-        """Embedding float32 [S, width] of each segment."""
-        return self.pool(self(signal_SLT))
+    def embed(self, signal_SLT: Tensor, how: TokenPool = "mean") -> Tensor:
+        """Embedding float32 [S, `embedding_width`] of each segment."""
+        return self.pool(self(signal_SLT), how)
 
     @staticmethod
-    def pool(tokens_SNW: Tensor) -> Tensor:
-        """Mean over all tokens [D], float32 [S, width]. No token stands for the segment by itself."""
-        return tokens_SNW.float().mean(dim=1)
+    def pool(tokens_SNW: Tensor, how: TokenPool = "mean") -> Tensor:
+        """Mean over all tokens [D], float32 [S, width]. No token stands for the segment by itself.
+
+        `statistics` [D]: mean, population deviation, maximum and minimum over the tokens, float32 [S, 4 width]. The
+        mean says how much of something there is in five seconds, the others that it was there once.
+        """
+        tokens_SNW = tokens_SNW.float()
+        mean_SW = tokens_SNW.mean(dim=1)
+        if how == "mean":
+            return mean_SW
+        # The bound keeps the root's slope finite where all tokens are equal.
+        deviation_SW = tokens_SNW.var(dim=1, correction=0).clamp_min(1e-12).sqrt()
+        return torch.cat([mean_SW, deviation_SW, tokens_SNW.amax(dim=1), tokens_SNW.amin(dim=1)], dim=1)
+
+
+def embedding_width(width: int, how: TokenPool) -> int:
+    """Length of an embedding that `Encoder.pool` makes of tokens of `width`."""
+    return width if how == "mean" else 4 * width
 
 
 def _initialise(module: nn.Module) -> None:

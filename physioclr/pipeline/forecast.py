@@ -127,7 +127,7 @@ def of_finetune(config: FinetuneConfig, costs: CostTable | None = None) -> dict[
         return facts | {"mode": "probe: logistic regression on embeddings"}
     fitting = with_batches_that_fit(config, len(data.split.train), Console(quiet=True))
     plan = finetune_plan(fitting, data)
-    classifier = Classifier(Encoder(model), len(data.task.classes), config.dropout)
+    classifier = Classifier(Encoder(model), len(data.task.classes), config.dropout, token_pool=config.token_pool)
     classifier.trainable(config.mode)
     facts["mode"] = f"{config.mode}: {parameter_count(classifier):,} parameters are trained"
     facts["batch"] = f"{plan.batch_size} windows over {config.training.most} workers"

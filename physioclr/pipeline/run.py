@@ -115,6 +115,8 @@ def check_same(what: str, config: Named, ignore: Sequence[str]) -> None:
         raise RunError(
             f"{file} is not the configuration of a run; give another name, or delete that {what}."
         ) from error
+    assert isinstance(config, BaseModel), "every configuration is one"
+    before = configfile.completed(type(config), before)
     keys = configfile.differing_keys(before, config.model_dump(mode="json"), ignore=ignore)
     if keys:
         raise RunError(

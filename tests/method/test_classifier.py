@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from physioclr.config import ModelConfig
+from physioclr.config import ModelConfig, TokenPool
 from physioclr.method.classifier import Classifier
 from physioclr.method.encoder import Encoder
 
@@ -113,8 +113,9 @@ def test_scores_are_the_share_of_positives_where_the_weighted_loss_is_least() ->
     assert float(one.scores(logit.detach())) == pytest.approx(0.1, abs=1e-3)
 
 
-def test_without_dropout_it_is_the_head_on_the_embedding() -> None:
-    one = classifier().eval()
+@pytest.mark.parametrize("token_pool", ["mean", "statistics"])
+def test_without_dropout_it_is_the_head_on_the_embedding(token_pool: TokenPool) -> None:
+    one = Classifier(Encoder(TINY), 3, 0.1, token_pool=token_pool).eval()
     signal = torch.randn(2, 12, 2500)
-    expected = one.encoder.embed(signal) @ one.head.weight.T + one.head.bias
+    expected = one.encoder.embed(signal, token_pool) @ one.head.weight.T + one.head.bias
     torch.testing.assert_close(one(signal), expected)

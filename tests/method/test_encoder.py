@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from physioclr.config import ModelConfig, ObjectiveConfig
 from physioclr.errors import EncoderError
-from physioclr.method.encoder import TOKENS, Encoder, parameter_count
+from physioclr.method.encoder import TOKENS, Encoder, embedding_width, parameter_count
 from physioclr.method.objective import PhysioCLR
 
 
@@ -43,6 +44,25 @@ def test_the_embedding_is_the_mean_over_all_tokens(encoder: Encoder) -> None:
     tokens = encoder(signal)
     torch.testing.assert_close(encoder.embed(signal), sum(tokens[:, n] for n in range(156)) / 156)
     assert not torch.allclose(encoder.embed(signal), tokens[:, 0], atol=1e-3)
+
+
+def test_statistics_are_four_over_all_tokens(encoder: Encoder) -> None:
+    tokens = torch.randn(3, 156, 16, dtype=torch.float64)
+    found = encoder.pool(tokens, "statistics").numpy()
+    assert found.shape == (3, embedding_width(16, "statistics"))
+    for segment, vector in zip(tokens.numpy(), found, strict=True):
+        expected = [value for one in (np.mean, np.std, np.max, np.min) for value in one(segment, axis=0)]
+        np.testing.assert_allclose(vector, expected, rtol=1e-5, atol=1e-6)
+    signal = torch.randn(2, 12, 2500)
+    torch.testing.assert_close(encoder.embed(signal, "statistics"), encoder.pool(encoder(signal), "statistics"))
+
+
+def test_statistics_of_equal_tokens_can_be_learned_through(encoder: Encoder) -> None:
+    """A deviation of zero has no slope."""
+    tokens = torch.ones(1, 156, 16, requires_grad=True)
+    encoder.pool(tokens, "statistics").sum().backward()
+    assert tokens.grad is not None
+    assert torch.isfinite(tokens.grad).all()
 
 
 def test_local_tokens_become_those_of_the_encoder(encoder: Encoder) -> None:

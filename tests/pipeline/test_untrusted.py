@@ -111,9 +111,8 @@ BROKEN = [
 @pytest.mark.parametrize("file", ["model", "head"])
 def test_broken_safetensors_are_refused(tmp_path: Path, mark: Path, data: bytes, file: str) -> None:
     weight, bias = torch.zeros(2, 16), torch.zeros(2)
-    export_classifier(
-        Network(TINY), TINY, str(tmp_path), weight=weight, bias=bias, classes=["a", "b"], task="t", trained_on={}
-    )
+    head = {"weight": weight, "bias": bias, "classes": ["a", "b"], "task": "t"}
+    export_classifier(Network(TINY), TINY, str(tmp_path), **head, trained_on={}, token_pool="mean")
     load_classifier(str(tmp_path))
     (tmp_path / f"{file}.safetensors").write_bytes(pickle.dumps(Harm(mark)) if data == b"pickle" else data)
     with pytest.raises(EncoderError, match="is not an exported"):

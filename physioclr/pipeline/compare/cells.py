@@ -1,7 +1,7 @@
 """The cells of a comparison: which encoders and answers it needs, each named by all that it depends on.
 
 output/encoders/METHOD-SEED-DIGEST/              a pretraining run, or an untrained encoder
-    embeddings-DIGEST/                           of a target's recordings (`embed/job.py`)
+    embeddings-DIGEST/                           of a target's recordings (`embed/job.py`); with `-statistics` of those
 output/answers/ANSWER-TASK-FRACTION-SEED-DIGEST/ a fine-tuning run, or the same files of a fitted classifier
     noise/KIND-DB-SEED.parquet                   predictions of the test recordings under noise
 output/noise/DIGEST/                             features of a target's test recordings under noise
@@ -26,14 +26,14 @@ from physioclr.comparison import (
     ComparedMethod,
     TargetConfig,
 )
-from physioclr.config import NoiseConfig, PrepareConfig, PretrainConfig
-from physioclr.downstream import FinetuneConfig
+from physioclr.config import NoiseConfig, PrepareConfig, PretrainConfig, TokenPool
+from physioclr.downstream import EmbedConfig, FinetuneConfig
 from physioclr.pipeline.compare.noisy import level_name
 from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
 
-# Experiments that came later: where they are not set, a cell is called what it was called before there were any.
-UNSET_KEYS = ("ablation", "dataset.features.noise")
+# Keys that came later, with what they were before: where they are that, a cell is called what it was called then.
+LATER_KEYS = {"ablation": None, "dataset.features.noise": None, "token_pool": "mean"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,15 @@ class NoisyTest:
 
 
 @dataclass(frozen=True)
+class NoisyEmbeddings:
+    """`rows` at their levels of noise, embedded to files in the folder `uri`."""
+
+    rows: NoisyTest
+    token_pool: TokenPool
+    uri: str
+
+
+@dataclass(frozen=True)
 class AnswerCell:
     """An answer to be found. `config` says what is asked of which recordings; for those of `TRAINED` it is a run.
 
@@ -90,17 +99,28 @@ class AnswerCell:
         return run_uri(self.config)
 
     @property
-    def embeddings(self) -> dict[str, str]:
-        """Where the embeddings of the target's recordings are, by the URIs of its datasets."""
-        assert self.encoder is not None, "only answers of an encoder have embeddings"
-        folder = self.encoder.uri
-        return {each.uri: storage.join(folder, f"embeddings-{_digest(_identity(each))}") for each in self.datasets}
+    def embeddings(self) -> tuple[EmbedConfig, ...]:
+        """How the recordings of each of the target's datasets are embedded, and where to."""
+        return tuple(map(self._embedded, self.datasets))
 
     @property
-    def noisy_embeddings(self) -> str:
-        """The folder with a file of embeddings for each level of `noise`."""
+    def noisy_embeddings(self) -> NoisyEmbeddings:
+        """The embeddings of the test recordings at each level of `noise`."""
         assert self.noise is not None, "only asked where there are levels"
-        return storage.join(self.embeddings[self.noise.dataset.uri], "noise", "-".join(self.noise.splits))
+        folder = storage.join(self._embedded(self.noise.dataset).uri, "noise", "-".join(self.noise.splits))
+        return NoisyEmbeddings(self.noise, self.config.token_pool, folder)
+
+    def _embedded(self, dataset: PrepareConfig) -> EmbedConfig:
+        assert self.encoder is not None, "only answers of an encoder have embeddings"
+        how = self.config.token_pool
+        name = f"embeddings-{_digest(_identity(dataset))}" + ("" if how == "mean" else f"-{how}")
+        return EmbedConfig(
+            encoder=self.encoder.encoder,
+            prepared=dataset.uri,
+            uri=storage.join(self.encoder.uri, name),
+            token_pool=how,
+            device=self.encoder.config.training.device,
+        )
 
     def under_noise(self, level: NoiseConfig) -> str:
         """The file of the predictions at a level."""
@@ -222,12 +242,12 @@ def _identity(config: PretrainConfig | FinetuneConfig | PrepareConfig) -> dict[s
     for key in ("name", "output"):
         values.pop(key, None)
     prefix = "dataset." if isinstance(config, PrepareConfig) else ""
-    for dotted in (*MACHINE_KEYS, *UNSET_KEYS):
+    for dotted in (*MACHINE_KEYS, *LATER_KEYS):
         *parents, last = dotted.removeprefix(prefix).split(".")
         node = values
         for part in parents:
             node = node.get(part, {})
-        if dotted not in UNSET_KEYS or node.get(last) is None:
+        if dotted not in LATER_KEYS or node.get(last) == LATER_KEYS[dotted]:
             node.pop(last, None)
     return values
 

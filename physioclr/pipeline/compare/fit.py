@@ -152,8 +152,8 @@ def _features(data: Labelled) -> Floats:
 
 
 def _embeddings(cell: AnswerCell, data: Labelled) -> Floats:
-    """Embeddings of both halves, [n, 2, width]."""
-    tables = (read_embeddings(uri, (*KEY, "embedding")) for uri in cell.embeddings.values())
+    """Embeddings of both halves, [n, 2, d]."""
+    tables = (read_embeddings(one.uri, (*KEY, "embedding")) for one in cell.embeddings)
     return _looked_up(chain.from_iterable(tables), "embedding", data.facts)
 
 

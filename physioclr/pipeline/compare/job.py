@@ -23,10 +23,11 @@ from rich.console import Console
 from physioclr import configfile, storage
 from physioclr.comparison import CompareConfig
 from physioclr.config import NoiseConfig, TrainingConfig
+from physioclr.downstream import EmbedConfig
 from physioclr.errors import RunError
 from physioclr.pipeline import cluster, run
 from physioclr.pipeline.cli import user_message
-from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, NoisyTest, cells
+from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, NoisyEmbeddings, NoisyTest, cells
 from physioclr.pipeline.compare.noise import measure_under_noise
 from physioclr.pipeline.compare.noisy import by_kind
 from physioclr.pipeline.compare.result import write_result
@@ -125,14 +126,11 @@ def _noise_tasks(answers: Sequence[AnswerCell]) -> list[tuple[str, Callable[[], 
 
 def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:
     """Where the embeddings of this encoder are needed: by fitted answers."""
-    prepared: dict[str, str] = {}
-    noisy: dict[str, NoisyTest] = {}
-    for each in answers:
-        if each.encoder is cell and not each.made_of[0].trained:
-            prepared |= each.embeddings
-            noisy |= {each.noisy_embeddings: each.noise} if each.noise is not None else {}
+    fitted = [each for each in answers if each.encoder is cell and not each.made_of[0].trained]
+    wanted = {one.uri: one for each in fitted for one in each.embeddings}
+    noisy = {each.noisy_embeddings.uri: each.noisy_embeddings for each in fitted if each.noise is not None}
     placed = replace(cell, config=_with_cpus(cell.config, cpus))
-    return lambda: ray.get(_remote(_make_encoder).remote(placed, prepared, noisy))
+    return lambda: ray.get(_remote(_make_encoder).remote(placed, [*wanted.values()], [*noisy.values()]))
 
 
 def _answer_task(cell: AnswerCell, cpus: float) -> Callable[[], None]:
@@ -150,9 +148,9 @@ def _remote(function: Callable[..., None]) -> Any:
     return ray.remote(num_cpus=0, max_retries=3, label_selector=cluster.for_drivers())(function)
 
 
-def _make_encoder(cell: EncoderCell, prepared: dict[str, str], noisy: dict[str, NoisyTest]) -> None:
+def _make_encoder(cell: EncoderCell, wanted: Sequence[EmbedConfig], noisy: Sequence[NoisyEmbeddings]) -> None:
     cluster.quiet()
-    _logged(cell.uri, lambda console: make_encoder(cell, prepared, noisy, console))
+    _logged(cell.uri, lambda console: make_encoder(cell, wanted, noisy, console))
 
 
 def _answer(cell: AnswerCell) -> None:

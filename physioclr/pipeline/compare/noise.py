@@ -14,7 +14,7 @@ from physioclr import storage
 from physioclr.config import FeatureConfig, NoiseConfig
 from physioclr.features.extract import FeatureExtractor
 from physioclr.pipeline import cluster, run
-from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, NoisyTest
+from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, NoisyEmbeddings, NoisyTest
 from physioclr.pipeline.compare.noisy import KEY, by_kind, keys_of, level_name, with_levels
 from physioclr.pipeline.dataset import PreparedDataset, write_table
 from physioclr.pipeline.embed.scoring import under_noise
@@ -46,7 +46,7 @@ def noisy_features(cell: AnswerCell, level: NoiseConfig) -> str:
 
 def noisy_embeddings(cell: AnswerCell, level: NoiseConfig) -> str:
     """The file of their embeddings."""
-    return embeddings_file(cell.noisy_embeddings, level)
+    return embeddings_file(cell.noisy_embeddings.uri, level)
 
 
 def embeddings_file(folder: str, level: NoiseConfig) -> str:
@@ -73,18 +73,19 @@ def measure_under_noise(rows: NoisyTest, levels: Sequence[NoiseConfig]) -> None:
         _write(pa.concat_tables(keys), "features", features, rows.features(level))
 
 
-def embed_under_noise(cell: EncoderCell, rows: NoisyTest, folder: str, console: Console) -> None:
-    """Embed the rows at the levels that `folder` has no file of."""
-    left = [level for level in rows.levels if not storage.exists(embeddings_file(folder, level))]
+def embed_under_noise(cell: EncoderCell, wanted: NoisyEmbeddings, console: Console) -> None:
+    """Embed the rows at the levels that there is no file of."""
+    rows = wanted.rows
+    left = [level for level in rows.levels if not storage.exists(embeddings_file(wanted.uri, level))]
     if not left:
         return
     selection = Selection.of(PreparedDataset.open(rows.dataset.uri), rows.splits)
     facts = selection.take(np.arange(len(selection)), KEY)
     gpu = _on_gpu(cell.config.training.device)
     for levels in by_kind(left):
-        found = under_noise(selection, cell.encoder, False, gpu, levels, console)
+        found = under_noise(selection, cell.encoder, wanted.token_pool, gpu, levels, console)
         for level, values in found.items():
-            _write(facts, "embedding", values, embeddings_file(folder, level))
+            _write(facts, "embedding", values, embeddings_file(wanted.uri, level))
 
 
 def score_under_noise(cell: AnswerCell, console: Console) -> None:
@@ -96,7 +97,7 @@ def score_under_noise(cell: AnswerCell, console: Console) -> None:
     gpu = _on_gpu(cell.config.training.device)
     for levels in by_kind(left):
         classifier = storage.join(cell.uri, "encoder")
-        found = under_noise(data.selection(data.split.test), classifier, True, gpu, levels, console)
+        found = under_noise(data.selection(data.split.test), classifier, None, gpu, levels, console)
         for level, values in found.items():
             write_predictions(data, {"test": values.astype(np.float64)}, cell.under_noise(level))
 

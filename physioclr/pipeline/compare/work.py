@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 
 import torch
 from rich.console import Console
@@ -13,7 +14,7 @@ from physioclr.downstream import EmbedConfig
 from physioclr.encoder import export_encoder
 from physioclr.method.encoder import Encoder
 from physioclr.pipeline import run
-from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, NoisyTest
+from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, NoisyEmbeddings
 from physioclr.pipeline.compare.fit import Fit, fit
 from physioclr.pipeline.compare.noise import embed_under_noise, is_done, levels_left, score_under_noise
 from physioclr.pipeline.dataset import PreparedDataset
@@ -25,11 +26,10 @@ from physioclr.pipeline.finetune.trained_on import SCHEMA, write_trained_on
 from physioclr.pipeline.pretrain.job import pretrain
 
 
-def make_encoder(cell: EncoderCell, prepared: dict[str, str], noisy: dict[str, NoisyTest], console: Console) -> None:
-    """The encoder, and the embeddings of the recordings in `prepared`: where they go, by the dataset's URI.
-
-    `noisy`: test recordings under noise, by the folder that their embeddings go to.
-    """
+def make_encoder(
+    cell: EncoderCell, wanted: Sequence[EmbedConfig], noisy: Sequence[NoisyEmbeddings], console: Console
+) -> None:
+    """The encoder, the embeddings that are `wanted` of it, and those of test recordings under noise."""
     if not cell.untrained:
         pretrain(cell.config, console)
     elif run.summary_of(cell.uri) is None:
@@ -38,11 +38,10 @@ def make_encoder(cell: EncoderCell, prepared: dict[str, str], noisy: dict[str, N
         export_encoder(Encoder(cell.config.model), cell.config.model, cell.encoder, trained_on={"run": "untrained"})
         write_trained_on(SCHEMA.empty_table(), cell.encoder)
         run.write_summary(cell.uri, {"run": cell.config.name, "encoder": cell.encoder})
-    for uri, embeddings in prepared.items():
-        config = EmbedConfig(encoder=cell.encoder, prepared=uri, uri=embeddings, device=cell.config.training.device)
+    for config in wanted:
         embed_archive(config, console)
-    for folder, rows in noisy.items():
-        embed_under_noise(cell, rows, folder, console)
+    for one in noisy:
+        embed_under_noise(cell, one, console)
 
 
 def answer(cell: AnswerCell, console: Console) -> None:

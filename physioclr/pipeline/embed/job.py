@@ -22,10 +22,11 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset, TaskPoolStrategy
 from rich.console import Console
 
 from physioclr import configfile, storage
-from physioclr.config import PrepareConfig, SplitConfig
+from physioclr.config import PrepareConfig, SplitConfig, TokenPool
 from physioclr.downstream import EmbedConfig
 from physioclr.encoder import load_encoder
 from physioclr.errors import DatasetError, RunError
+from physioclr.method.encoder import embedding_width
 from physioclr.pipeline import cluster
 from physioclr.pipeline.dataset import REJECTED_SCHEMA, PreparedDataset, read_table, write_table
 from physioclr.pipeline.lease import held
@@ -76,7 +77,7 @@ def _go_on(config: EmbedConfig, console: Console) -> dict[str, Any]:
     summary = {
         "embeddings": storage.join(config.uri, "embeddings"),
         "encoder": config.encoder,
-        "width": encoder.width,
+        "width": embedding_width(encoder.width, config.token_pool),
         **_count(config),
         "recordings a second": round(embedded / seconds, 1) if embedded else None,  # of this start of the job
     }
@@ -95,7 +96,7 @@ def _check_claim(config: EmbedConfig) -> None:
     """Raise `RunError` when the URI belongs to another configuration."""
     file = storage.join(config.uri, "config.json")
     if storage.exists(file):
-        before = json.loads(storage.read_text(file))
+        before = configfile.completed(EmbedConfig, json.loads(storage.read_text(file)))
         keys = configfile.differing_keys(before, config.model_dump(mode="json"), ignore=MACHINE_KEYS)
         if keys:
             raise RunError(
@@ -168,7 +169,7 @@ def _stream(config: EmbedConfig, todo: Sequence[Unit]) -> Dataset:
     )
     return tables.map_batches(
         EmbedUnit,
-        fn_constructor_args=(config.uri, config.encoder),
+        fn_constructor_args=(config.uri, config.encoder, config.token_pool),
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=_EMBED_CPUS,
@@ -204,8 +205,8 @@ class ReadRows:
 class EmbedUnit:
     """Actor: embeds the windows of a unit and writes its file. Returns the unit's counts."""
 
-    def __init__(self, uri: str, encoder: str) -> None:
-        self._uri = uri
+    def __init__(self, uri: str, encoder: str, token_pool: TokenPool) -> None:
+        self._uri, self._token_pool = uri, token_pool
         self._encoder = load_encoder(encoder)
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -213,7 +214,7 @@ class EmbedUnit:
         (name,) = set(table["unit_name"].to_pylist())
         kept = table.filter(table["signal"].is_valid())
         embedded = [self._embed(kept.slice(at, WINDOWS_AT_ONCE)) for at in range(0, kept.num_rows, WINDOWS_AT_ONCE)]
-        width = 2 * self._encoder.width
+        width = 2 * embedding_width(self._encoder.width, self._token_pool)
         values = np.concatenate([np.empty((0, width), np.float32), *embedded])
         column = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), width)
         if "reason" in table.column_names:
@@ -227,7 +228,7 @@ class EmbedUnit:
     @torch.inference_mode()
     def _embed(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.float32]]:
         segments = segments_of(signals_of(rows), self._encoder.device)
-        embeddings = self._encoder.network.embed(segments).float().cpu().numpy()
+        embeddings = self._encoder.network.embed(segments, self._token_pool).float().cpu().numpy()
         return np.asarray(embeddings.reshape(rows.num_rows, -1), dtype=np.float32)
 
 

@@ -6,6 +6,7 @@ A few rows are done in this process, with the same result but for rounding.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from rich.console import Console
 
 from physioclr.classifier import load_classifier
-from physioclr.config import NoiseConfig
+from physioclr.config import NoiseConfig, TokenPool
 from physioclr.ecg.record import WINDOW_SAMPLES
 from physioclr.encoder import load_encoder
 from physioclr.pipeline import cluster
@@ -33,24 +34,31 @@ ROWS_HERE = 512  # so many windows are done in this process, sooner than others 
 _SCORE_CPUS = 0.9
 
 
-def embeddings_of(selection: Selection, encoder: str, gpu: bool, console: Console) -> NDArray[np.float32]:
-    """Embeddings [n, 2, width] of both halves of the selected rows."""
-    return _through(selection, encoder, False, gpu, console, [[]])[0][0]
+def embeddings_of(
+    selection: Selection, encoder: str, token_pool: TokenPool, gpu: bool, console: Console
+) -> NDArray[np.float32]:
+    """Embeddings [n, 2, d] of both halves of the selected rows."""
+    return _through(selection, _Network(encoder, token_pool), gpu, console, [[]])[0][0]
 
 
 def scores_of(selection: Selection, classifier: str, gpu: bool, console: Console) -> NDArray[np.float32]:
     """Probabilities [n, 2, C] of both halves of the selected rows."""
-    return _through(selection, classifier, True, gpu, console, [[]])[0][0]
+    return _through(selection, _Network(classifier, None), gpu, console, [[]])[0][0]
 
 
 def under_noise(
-    selection: Selection, uri: str, head: bool, gpu: bool, levels: Sequence[NoiseConfig], console: Console
+    selection: Selection,
+    uri: str,
+    token_pool: TokenPool | None,
+    gpu: bool,
+    levels: Sequence[NoiseConfig],
+    console: Console,
 ) -> dict[NoiseConfig, NDArray[np.float32]]:
-    """`scores_of`, or without `head` `embeddings_of`, of the rows at each level of noise."""
+    """`embeddings_of`, or with None for `token_pool` `scores_of`, of the rows at each level of noise."""
     if not levels:
         return {}
     groups = by_kind(levels)
-    found = _through(selection, uri, head, gpu, console, groups)
+    found = _through(selection, _Network(uri, token_pool), gpu, console, groups)
     return {
         level: one
         for group, values in zip(groups, found, strict=True)
@@ -58,17 +66,25 @@ def under_noise(
     }
 
 
+@dataclass(frozen=True)
+class _Network:
+    """An exported encoder and how its tokens are pooled; with None a classifier, which knows that itself."""
+
+    uri: str
+    token_pool: TokenPool | None
+
+
 def _through(
-    selection: Selection, uri: str, head: bool, gpu: bool, console: Console, groups: Sequence[Sequence[NoiseConfig]]
+    selection: Selection, network: _Network, gpu: bool, console: Console, groups: Sequence[Sequence[NoiseConfig]]
 ) -> list[NDArray[np.float32]]:
     """For each of `groups`, levels of one noise, or none for the rows as they are: [levels, n, 2, values]."""
     starts = range(0, len(selection), ROWS_AT_ONCE)
     items = [{"start": start, "group": group} for group in range(len(groups)) for start in starts]
     if len(selection) * sum(max(len(group), 1) for group in groups) <= ROWS_HERE:
-        read, score = _ReadRows(selection, groups), _Score(uri, head, gpu)
+        read, score = _ReadRows(selection, groups), _Score(network, gpu)
         found = {_place(item): _array(score(read(pa.Table.from_pylist([item]))).to_pylist()[0]) for item in items}
     else:
-        found = _on_ray_data(selection, items, uri, head, gpu, console, groups)
+        found = _on_ray_data(selection, items, network, gpu, console, groups)
     return [np.concatenate([found[start, group] for start in starts], axis=1) for group in range(len(groups))]
 
 
@@ -83,8 +99,7 @@ def _array(chunk: dict[str, Any]) -> NDArray[np.float32]:
 def _on_ray_data(
     selection: Selection,
     items: list[dict[str, Any]],
-    uri: str,
-    head: bool,
+    network: _Network,
     gpu: bool,
     console: Console,
     groups: Sequence[Sequence[NoiseConfig]],
@@ -98,7 +113,7 @@ def _on_ray_data(
         .map_batches(read.__call__, batch_size=None, batch_format="pyarrow", num_cpus=READ_CPUS)
         .map_batches(
             _Score,
-            fn_constructor_args=(uri, head, gpu),
+            fn_constructor_args=(network, gpu),
             batch_size=None,
             batch_format="pyarrow",
             num_cpus=_SCORE_CPUS,
@@ -110,7 +125,7 @@ def _on_ray_data(
     cluster.say_if_busy(READ_CPUS + _SCORE_CPUS, console)
     parts = {}
     windows = len(selection) * sum(max(len(group), 1) for group in groups)
-    with Meter("Scoring" if head else "Embedding", windows, "windows", console) as meter:
+    with Meter("Embedding" if network.token_pool else "Scoring", windows, "windows", console) as meter:
         for row in outcome.iter_rows():
             parts[_place(row)] = _array(row)
             meter.advance(int(row["rows"]) * int(row["copies"]))
@@ -139,11 +154,11 @@ class _ReadRows:
 class _Score:
     """Actor: scores, or embeddings, of a chunk."""
 
-    def __init__(self, uri: str, head: bool, gpu: bool) -> None:
+    def __init__(self, network: _Network, gpu: bool) -> None:
         device = None if gpu else "cpu"  # None: a GPU if there is one here
-        loaded = load_classifier(uri, device) if head else None
-        self._encoder = loaded.encoder if loaded is not None else load_encoder(uri, device)
-        self._classifier = loaded
+        self._classifier = None if network.token_pool else load_classifier(network.uri, device)
+        self._encoder = self._classifier.encoder if self._classifier else load_encoder(network.uri, device)
+        self._token_pool = self._classifier.token_pool if self._classifier else network.token_pool or "mean"
 
     @torch.inference_mode()
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -153,6 +168,6 @@ class _Score:
         return block.drop_columns(["signal"]).append_column("values", packed)
 
     def _values(self, signal: NDArray[np.int16]) -> NDArray[np.float32]:
-        embedding_SW = self._encoder.network.embed(segments_of(signal, self._encoder.device))
+        embedding_SW = self._encoder.network.embed(segments_of(signal, self._encoder.device), self._token_pool)
         values = embedding_SW if self._classifier is None else self._classifier.scores(embedding_SW)
         return np.asarray(values.float().cpu().numpy())

@@ -93,7 +93,7 @@ def _export_best(
     with tempfile.TemporaryDirectory() as folder:
         last.to_directory(folder)
         epochs = len(load_checkpoint(Path(folder))["history"])
-    classifier = Classifier(Network(model), len(data.task.classes), config.dropout)
+    classifier = Classifier(Network(model), len(data.task.classes), config.dropout, token_pool=config.token_pool)
     classifier.load_state_dict(best["model"])
     export_classifier(
         classifier.encoder,
@@ -104,6 +104,7 @@ def _export_best(
         classes=data.task.classes,
         task=data.task.name,
         trained_on=_provenance(config, data),
+        token_pool=config.token_pool,
     )
     classifier.trainable(config.mode)
     facts = {
@@ -121,7 +122,7 @@ def _export_best(
 def fit_linear_probe(
     config: FinetuneConfig, data: Labelled, embedded: dict[str, NDArray[np.float32]], encoder: Encoder, target: str
 ) -> tuple[dict[str, Floats], Fitted]:
-    """A probe of segments' embeddings [n, 2, width], exported to `target`; its scores of validation and test rows."""
+    """A probe of segments' embeddings [n, 2, d], exported to `target`; its scores of validation and test rows."""
     x = {name: values.reshape(-1, values.shape[-1]) for name, values in embedded.items()}
     y = {name: np.repeat(data.y[data.part(name)], SEGMENTS, axis=0) for name in embedded}
     probe = fit_probe(x["train"], y["train"], x["validation"], y["validation"])
@@ -135,6 +136,7 @@ def fit_linear_probe(
         classes=data.task.classes,
         task=data.task.name,
         trained_on=_provenance(config, data),
+        token_pool=config.token_pool,
     )
     classes = len(data.task.classes)
     scores = {name: probe.scores(x[name]).reshape(-1, SEGMENTS, classes) for name in ("validation", "test")}

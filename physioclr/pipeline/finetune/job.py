@@ -226,7 +226,7 @@ def _fit(
     places = {name: np.searchsorted(rows, data.part(name)) for name in parts}
     if config.mode == "probe":
         assert encoder is not None, "the configuration sees to it"
-        whole = embeddings_of(data.selection(rows), str(config.encoder), gpu, console)
+        whole = embeddings_of(data.selection(rows), str(config.encoder), config.token_pool, gpu, console)
         embedded = {name: whole[place] for name, place in places.items()}
         return fit_linear_probe(config, data, embedded, encoder, target)
     fitted = fit_classifier(config, uri, data, model, target, console)

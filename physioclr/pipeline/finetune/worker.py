@@ -66,7 +66,7 @@ def new_classifier(config: FinetuneConfig, model: ModelConfig, positive_weight: 
         network = Encoder(model)
     else:
         network = load_encoder(config.encoder, device="cpu").network
-    return Classifier(network, len(positive_weight), config.dropout, positive_weight)
+    return Classifier(network, len(positive_weight), config.dropout, positive_weight, config.token_pool)
 
 
 class FinetuneWorker(Loop):

@@ -146,7 +146,7 @@ def test_another_dataset_to_test_on_is_another_answer_of_the_same_encoder() -> N
     assert len({cell.uri for cell in answers}) == len(answers) == 6
     away = next(cell for cell in answers if cell.target == "away" and cell.answer == "probe")
     assert away.config.test == "/away"
-    assert list(away.embeddings) == ["/home", "/away"]
+    assert [one.prepared for one in away.embeddings] == ["/home", "/away"]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,24 @@ def test_what_is_not_set_has_no_part_in_a_name() -> None:
     assert _identity(config.pretrain.dataset.model_copy(update={"features": noisy}))["features"]["noise"]["db"] == 3.0
 
 
+def test_other_pooling_is_another_answer_with_embeddings_of_its_own() -> None:
+    """Of the same encoder; and what was answered before there was any is found."""
+    methods = {
+        "mean": {"answers": ["probe", "all"]},
+        "statistics": {"answers": ["probe", "all"], "finetune": {"token_pool": "statistics"}},
+    }
+    encoders, answers = cells_of(methods=methods, noise={}, reference="mean/probe")
+    assert len(encoders) == 1
+    assert len({cell.uri for cell in answers}) == len(answers)
+    mean, statistics = (next(cell for cell in answers if cell.method == name) for name in methods)
+    assert {one.token_pool for one in mean.embeddings} == {mean.noisy_embeddings.token_pool} == {"mean"}
+    assert (
+        {one.token_pool for one in statistics.embeddings} == {statistics.noisy_embeddings.token_pool} == {"statistics"}
+    )
+    assert not {one.uri for one in mean.embeddings} & {one.uri for one in statistics.embeddings}
+    assert "token_pool" not in _identity(mean.config)
+
+
 def test_noise_is_more_files_of_the_same_cells() -> None:
     noise = {"kinds": ["mains", "mix"], "db": [6, 0], "seed": 3}
     methods = {"physioclr": {"answers": ["probe", "probe+features"]}}
@@ -187,7 +205,7 @@ def test_noise_is_more_files_of_the_same_cells() -> None:
     files = [probe.under_noise(level).removeprefix(probe.uri) for level in probe.noise.levels]
     assert files == [f"/noise/{name}-3.parquet" for name in ("mains-6", "mains-0", "mix-6", "mix-0")]
     assert probe.noise.splits == ("test",)
-    assert probe.noisy_embeddings.startswith(probe.embeddings[probe.noise.dataset.uri])
+    assert probe.noisy_embeddings.uri.startswith(probe.embeddings[0].uri)
 
 
 def test_of_another_dataset_all_rows_are_tested_under_noise() -> None:

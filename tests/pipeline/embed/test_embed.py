@@ -66,6 +66,25 @@ def test_a_prepared_dataset_is_embedded_row_by_row_and_goes_on_where_it_was(
     assert files[1].stat().st_mtime_ns == kept
 
 
+def test_a_folder_from_before_there_was_a_choice_of_pooling_goes_on(
+    demo_dataset: PreparedDataset, encoder_uri: str, tmp_path: Path, console: Console
+) -> None:
+    config = EmbedConfig(encoder=encoder_uri, prepared=demo_dataset.uri, uri=str(tmp_path), splits=("test",))
+    summary = embed_archive(config, console)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    del stored["token_pool"]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert embed_archive(config, console) == summary
+    statistics = config.model_copy(update={"token_pool": "statistics"})
+    with pytest.raises(RunError, match=r"another configuration \(token_pool differ"):
+        embed_archive(statistics, console)
+    other = statistics.model_copy(update={"uri": str(tmp_path / "other")})
+    assert embed_archive(other, console)["width"] == 4 * summary["width"]
+    mean, four = (np.stack(table_of(uri)["embedding"].to_pylist()) for uri in (config.uri, other.uri))
+    width = summary["width"]
+    np.testing.assert_allclose(four.reshape(len(four), 2, -1)[..., :width], mean.reshape(len(mean), 2, -1), atol=1e-5)
+
+
 def test_recordings_as_they_are_give_the_same_embeddings_and_a_list_of_the_rejected(
     demo_dataset: PreparedDataset, demo_config: PrepareConfig, encoder_uri: str, tmp_path: Path, console: Console
 ) -> None:

@@ -38,7 +38,7 @@ def test_each_row_at_each_level_is_embedded(
 ) -> None:
     monkeypatch.setattr(scoring, "ROWS_HERE", rows_here)
     selection = Selection.of(demo_dataset, ("test",), np.arange(1, 6))
-    found = scoring.under_noise(selection, encoder_uri, False, False, LEVELS, console)
+    found = scoring.under_noise(selection, encoder_uri, "statistics", False, LEVELS, console)
     assert set(found) == set(LEVELS)
     network = load_encoder(encoder_uri, "cpu").network
     rows = selection.take(np.arange(5), (*KEY, "signal"))
@@ -46,10 +46,10 @@ def test_each_row_at_each_level_is_embedded(
         for place, key in enumerate(keys_of(rows.select(KEY).to_pylist())):
             noisy = with_noise(signals_of(rows)[place : place + 1], [key], level)
             with torch.inference_mode():
-                expected = network.embed(segments_of(noisy, torch.device("cpu"))).numpy()
+                expected = network.embed(segments_of(noisy, torch.device("cpu")), "statistics").numpy()
             np.testing.assert_allclose(found[level][place], expected, atol=1e-5)
 
 
 def test_no_levels_are_no_work(demo_dataset: PreparedDataset, console: Console) -> None:
     selection = Selection.of(demo_dataset, ("test",))
-    assert scoring.under_noise(selection, "nowhere", False, False, [], console) == {}
+    assert scoring.under_noise(selection, "nowhere", "mean", False, [], console) == {}

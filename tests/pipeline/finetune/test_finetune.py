@@ -71,9 +71,14 @@ def configuration(dataset: PreparedDataset, known: str, output: Path, name: str,
 
 
 CASES: dict[str, dict[str, Any]] = {
-    "probe": {"mode": "probe"},
+    "probe": {"mode": "probe", "token_pool": "statistics"},
     "finetune": {"mode": "finetune", "checkpoint": {"every_steps": 1}},
-    "all": {"mode": "all", "label_fraction": 0.3, "training": {"batch_size": 32, "accumulate": 2}},
+    "all": {
+        "mode": "all",
+        "token_pool": "statistics",
+        "label_fraction": 0.3,
+        "training": {"batch_size": 32, "accumulate": 2},
+    },
     "scratch": {"mode": "scratch", "encoder": None, "model": {**MODEL.model_dump(), "dropout": 0.0}, "dropout": 0.0},
 }
 
@@ -296,10 +301,10 @@ def test_on_ray_data_rows_give_what_they_give_here(
     demo_dataset: PreparedDataset, encoder: str, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     selection = Selection.of(demo_dataset, SPLITS, np.arange(3, 38))
-    here = embeddings_of(selection, encoder, False, console)
+    here = embeddings_of(selection, encoder, "mean", False, console)
     assert here.shape == (35, 2, 16)
     monkeypatch.setattr(scoring, "ROWS_HERE", 0)
-    np.testing.assert_allclose(embeddings_of(selection, encoder, False, console), here, atol=1e-6)
+    np.testing.assert_allclose(embeddings_of(selection, encoder, "mean", False, console), here, atol=1e-6)
 
 
 def test_what_cannot_be_done_is_said_in_a_sentence(
