@@ -80,3 +80,12 @@ def test_differing_keys_are_dotted_and_can_be_ignored() -> None:
     )
     assert configfile.differing_keys(before, now) == ["dataset.sources.0.seed", "training.workers"]
     assert configfile.differing_keys(before, now, ignore=["training.workers"]) == ["dataset.sources.0.seed"]
+
+
+def test_a_stored_configuration_has_the_defaults_of_keys_that_came_later() -> None:
+    now = PretrainConfig(name="x").model_dump(mode="json")
+    before = {**now, "training": {key: value for key, value in now["training"].items() if key != "accumulate"}}
+    assert configfile.differing_keys(before, now) == ["training.accumulate"]
+    assert configfile.completed(PretrainConfig, before) == now
+    of_another_kind = {"name": "x", "colour": "green"}
+    assert configfile.completed(PretrainConfig, of_another_kind) == of_another_kind

@@ -220,9 +220,8 @@ def _answers(
                 identity["test"] = None if asked.test is None else _identity(asked.test)
                 identity["encoder"] = encoder.config.name if encoder else None
                 if scored not in TRAINED:  # nothing of the training loop matters to what is fitted
-                    identity = {
-                        key: value for key, value in identity.items() if key not in ("optimiser", "training", "model")
-                    }
+                    no_part = ("optimiser", "training", "model") + (() if encoder else ("token_pool",))
+                    identity = {key: value for key, value in identity.items() if key not in no_part}
                 cell = f"{answer}-{task}-{100 * fraction:g}-{seed}-{_digest(identity)}"
                 whole = whole.model_copy(update={"name": cell})
                 yield AnswerCell(name, answer, target, datasets, whole, encoder, next(parts), _noisy(config, asked))

@@ -177,10 +177,8 @@ def test_what_is_not_set_has_no_part_in_a_name() -> None:
 
 def test_other_pooling_is_another_answer_with_embeddings_of_its_own() -> None:
     """Of the same encoder; and what was answered before there was any is found."""
-    methods = {
-        "mean": {"answers": ["probe", "all"]},
-        "statistics": {"answers": ["probe", "all"], "finetune": {"token_pool": "statistics"}},
-    }
+    asked = {"answers": ["probe", "all", "probe+features"]}
+    methods = {"mean": asked, "statistics": {**asked, "finetune": {"token_pool": "statistics"}}}
     encoders, answers = cells_of(methods=methods, noise={}, reference="mean/probe")
     assert len(encoders) == 1
     assert len({cell.uri for cell in answers}) == len(answers)
@@ -191,6 +189,9 @@ def test_other_pooling_is_another_answer_with_embeddings_of_its_own() -> None:
     )
     assert not {one.uri for one in mean.embeddings} & {one.uri for one in statistics.embeddings}
     assert "token_pool" not in _identity(mean.config)
+    both = [cell for cell in answers if cell.answer == "probe+features"]
+    assert len({cell.parts[0].uri for cell in both}) == 2
+    assert len({cell.parts[1].uri for cell in both}) == 1, "the features alone have no tokens"
 
 
 def test_noise_is_more_files_of_the_same_cells() -> None:
