@@ -81,10 +81,12 @@ class Host:
         return ["nsenter", "-t", str(self._init), "--net", "--pid", "--mount", "--uts", "--", *words]
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        """What a login on this host would see: nothing of the tests' own settings."""
+        """What a login on this host would see: nothing of the tests' own settings, but those of its arithmetic, so that
+        what is made here and there is the same to the last bit."""
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
         own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp"), "RAY_TMPDIR": "/tmp"}
-        return {"PATH": path, "LANG": "C.UTF-8", **own, **more}
+        arithmetic = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
+        return {"PATH": path, "LANG": "C.UTF-8", **arithmetic, **own, **more}
 
     def run(self, words: Sequence[str], environment: Mapping[str, str], seconds: float = 300) -> str:
         """Run a command here to its end; its output. Raises `AssertionError` with the output when it fails."""
