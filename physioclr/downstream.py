@@ -69,6 +69,7 @@ class FinetuneTraining(TrainingConfig):
     """As in pretraining, until validation no longer gets better."""
 
     epochs: Positive = 30
+    epoch_steps: Positive = 1  # an epoch goes over the rows as often as it takes to make so many steps
     patience: Positive | None = 8  # epochs without a better validation macro-AUROC, then it stops; None: never
 
 

@@ -33,7 +33,7 @@ from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
 
 # Keys that came later, with what they were before: where they are that, a cell is called what it was called then.
-LATER_KEYS = {"ablation": None, "dataset.features.noise": None, "token_pool": "mean"}
+LATER_KEYS = {"ablation": None, "dataset.features.noise": None, "token_pool": "mean", "training.epoch_steps": 1}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ def make_plan(config: FinetuneConfig, data: Labelled) -> Plan:
     """The order of all training samples; the batch must not be larger than the training rows."""
     training = config.training
     groups = tuple(data.selection(data.split.train).group_rows().tolist())
-    return Plan(groups, training.batch_size, training.epochs, training.mix_row_groups, training.seed)
+    passes = math.ceil(training.epoch_steps * training.batch_size / len(data.split.train))
+    return Plan(groups, training.batch_size, training.epochs, training.mix_row_groups, training.seed, passes)
 
 
 def fit_classifier(
@@ -62,7 +64,7 @@ def fit_classifier(
     weights = positive_weights(outcomes)
     judged = Judged(data.selection(check), data.y[check], data.record(check))
     result = fit(
-        f"Fine-tuning ({config.mode}) {model.size} on {plan.epoch_samples:,} of {len(train):,} windows an epoch",
+        f"Fine-tuning ({config.mode}) {model.size} on {len(train):,} windows, {plan.steps_per_epoch:,} steps an epoch",
         finetune_worker,
         lambda threads, news: FinetuneJob(
             config, uri, model, data.task.classes, outcomes, weights, judged, plan, threads, news

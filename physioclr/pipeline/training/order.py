@@ -1,6 +1,6 @@
-"""The order in which training sees its rows: a pure function of (seed, epoch) and the dataset.
+"""The order in which training sees its rows: a pure function of the seed, the pass and the dataset.
 
-Row groups are permuted, and the rows of a window of neighbouring groups are mixed. So an epoch reads every row group
+Row groups are permuted, and the rows of a window of neighbouring groups are mixed. So a pass reads every row group
 about once and in one piece, and still gives well-mixed batches: there is no shuffle of the archive.
 """
 
@@ -13,12 +13,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+_SEVERAL_PASSES = 512  # samples that one task reads, 61 MB of signals
+
 
 @dataclass(frozen=True)
 class Plan:
     """Every sample of a run, in order. Positions count over all epochs; each epoch holds whole batches only.
 
-    `group_rows` are the training rows in each row group that has any, `mix` is how many groups are mixed together.
+    `group_rows` are the training rows in each row group that has any, `mix` is how many groups are mixed together. An
+    epoch goes over the rows `passes` times, each time in another order.
     """
 
     group_rows: tuple[int, ...]
@@ -26,11 +29,12 @@ class Plan:
     epochs: int
     mix: int
     seed: int
+    passes: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps in an epoch. The rows beyond the last whole batch wait for another epoch's order."""
-        return sum(self.group_rows) // self.batch_size
+        return self.passes * sum(self.group_rows) // self.batch_size
 
     @property
     def epoch_samples(self) -> int:
@@ -45,14 +49,22 @@ class Plan:
     def rows(self, start: int, stop: int) -> NDArray[np.int64]:
         """Training row at each position in [start, stop), which must lie in one epoch."""
         epoch, offset = divmod(start, self.epoch_samples)
-        return epoch_order(self.group_rows, self.mix, self.seed, epoch)[offset : offset + stop - start]
+        size = sum(self.group_rows)
+        first, end = offset // size, -(-(offset + stop - start) // size)
+        orders = [
+            pass_order(self.group_rows, self.mix, self.seed, epoch * self.passes + one) for one in range(first, end)
+        ]
+        return np.concatenate(orders)[offset - first * size :][: stop - start]
 
     def spans(self, start: int, grain: int) -> Iterator[tuple[int, int]]:
-        """The positions from `start` to the run's end, cut into what one task reads: about a window of row groups.
+        """The positions from `start` to the run's end, cut into what one task reads: about a window of row groups, and
+        of few rows several passes, as each task reads their row groups anew.
 
         Every span is a multiple of `grain` samples (one worker's share of a micro-batch) and lies in one epoch.
         """
         window = max(sum(self.group_rows) * self.mix // max(len(self.group_rows), 1), grain)
+        if self.passes > 1:
+            window = max(window, _SEVERAL_PASSES)
         step = window // grain * grain
         while start < self.samples:
             epoch_end = (start // self.epoch_samples + 1) * self.epoch_samples
@@ -62,9 +74,10 @@ class Plan:
 
 
 @lru_cache(maxsize=2)
-def epoch_order(group_rows: tuple[int, ...], mix: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """A permutation of all rows: groups permuted, then rows mixed inside each window of `mix` groups."""
-    rng = np.random.default_rng([seed, epoch])
+def pass_order(group_rows: tuple[int, ...], mix: int, seed: int, number: int) -> NDArray[np.int64]:
+    """A permutation of all rows: groups permuted, then rows mixed inside each window of `mix` groups. `number` counts
+    the passes from the run's beginning."""
+    rng = np.random.default_rng([seed, number])
     sizes = np.asarray(group_rows, dtype=np.int64)
     starts = np.cumsum(sizes) - sizes
     groups = rng.permutation(len(sizes))

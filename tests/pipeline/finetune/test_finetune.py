@@ -77,7 +77,7 @@ CASES: dict[str, dict[str, Any]] = {
         "mode": "all",
         "token_pool": "statistics",
         "label_fraction": 0.3,
-        "training": {"batch_size": 32, "accumulate": 2},
+        "training": {"batch_size": 32, "accumulate": 2, "epoch_steps": 5},
     },
     "scratch": {"mode": "scratch", "encoder": None, "model": {**MODEL.model_dump(), "dropout": 0.0}, "dropout": 0.0},
 }
@@ -172,6 +172,14 @@ def test_a_subset_smaller_than_a_batch_is_trained_on_with_a_smaller_one(
     assert finished["all"]["trained"]["batch_size"] == max(size for size in (2, 4, 8, 16) if size <= rows)
     epochs = [row["epoch"] for row in read_metrics(str(output / "all")) if row["kind"] == "epoch"]
     assert epochs == [1, 2]
+
+
+def test_an_epoch_of_few_rows_has_the_steps_asked_for(finished: dict[str, dict[str, Any]], output: Path) -> None:
+    rows, trained = finished["all"]["data"]["train"]["windows"], finished["all"]["trained"]
+    assert rows < 5 * trained["batch_size"], "one pass would not do"
+    assert trained["steps_an_epoch"] >= 5
+    steps = [row["samples"] for row in read_metrics(str(output / "all")) if row["kind"] == "step"]
+    assert steps == [trained["batch_size"] * (number + 1) for number in range(2 * trained["steps_an_epoch"])]
 
 
 def test_a_subset_that_the_workers_cannot_share_is_refused(
