@@ -51,6 +51,7 @@ def test_the_lock_brings_the_libraries_of_a_gpu_which_the_cpu_variant_leaves_out
 def test_python_is_that_of_the_project_and_the_account_that_of_ray_up() -> None:
     assert "FROM python:3.11-" in DOCKERFILE
     assert "RAY_AUTH_MODE=token" in DOCKERFILE
+    assert "RAY_grpc_client_keepalive_time_ms=30000" in DOCKERFILE, "tests/cluster/test_lost_reader.py: why"
     assert re.search(r"^USER 1000$", DOCKERFILE, re.MULTILINE), "not root"
     for tool in ("openssh-client", "rsync"):  # `ray up` needs them inside the head's container
         assert tool in DOCKERFILE

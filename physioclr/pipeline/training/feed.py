@@ -2,6 +2,9 @@
 
 `streaming_split` with `preserve_order` gives block i to worker i mod W. So the workers' k-th blocks together are the
 k-th slice of the plan, whatever the machines do. Training checks it at every step: a sample's position comes along.
+
+A task that has read ahead keeps its place until its blocks are wanted. When a machine is lost, what it had read is read
+again, and everybody waits for that: a place must be free for it. So reading never takes all the CPUs that it could.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from physioclr.pipeline.training.order import Plan
 from physioclr.pipeline.training.packing import COLUMNS_READ, grain_of, pack
 
 PAUSE_SECONDS = 0.02
+READERS_A_WORKER = 4  # at most; one reads 2,000 to 3,000 recordings a second from a local disk
+CPUS = 0.25  # of a task: what most of them do is wait, and three quarters of the CPUs for reading may be lost
 
 
 class Unhurried(ExecutionCallback):
@@ -55,11 +60,17 @@ class ReadSpan:
             yield pack(grain_of(table.slice(first, self._grain), positions, rows[part]))
 
 
-def training_stream(selection: Selection, plan: Plan, start: int, grain: int, readers: int | None = None) -> Dataset:
-    """The rest of the plan from position `start`, as a Ray dataset of packed grains.
+def readers(workers: int, spare_cpus: float) -> int:
+    """How many tasks read at once for so many training workers, beside which there are so many CPUs."""
+    return max(1, min(READERS_A_WORKER * workers, int(spare_cpus)))
 
-    Each reading task asks for a CPU; with `readers` for none, and so many run at once. That is for training whose
-    workers may come to hold every CPU.
+
+def training_stream(
+    selection: Selection, plan: Plan, start: int, grain: int, at_once: int = 1, cpus: float = CPUS
+) -> Dataset:
+    """The rest of the plan from position `start`, as a Ray dataset of packed grains, read by `at_once` tasks.
+
+    `cpus` is what each of them asks for: 0 for training whose workers may come to hold every CPU.
     """
     context = DataContext.get_current().copy()
     context.target_max_block_size = 1  # so that every yielded row is a block of its own
@@ -73,8 +84,8 @@ def training_stream(selection: Selection, plan: Plan, start: int, grain: int, re
             ReadSpan(selection, plan, grain).__call__,
             batch_size=None,
             batch_format="numpy",
-            num_cpus=0 if readers else 1,
-            compute=TaskPoolStrategy(size=readers),
+            num_cpus=cpus,
+            compute=TaskPoolStrategy(size=at_once),
         )
     finally:
         DataContext._set_current(before)

@@ -73,7 +73,7 @@ def fit(
         worker,
         train_loop_config={"job": make_job(max(int(workers.cpus), 1), news)},
         datasets={"train": lambda: ray.data.range(1)},  # only a name: what is read, `RestOfPlan` says at each start
-        dataset_config=RestOfPlan(rest_of_plan(uri, samples, training.accumulate, begin, workers.elastic)),
+        dataset_config=RestOfPlan(rest_of_plan(uri, samples, workers, training.accumulate, begin)),
         scaling_config=ScalingConfig(
             num_workers=(workers.fewest, workers.count) if workers.elastic else workers.count,
             use_gpu=workers.gpu,

@@ -11,11 +11,11 @@ from ray.train import Result
 from physioclr import storage
 from physioclr.pipeline import cluster
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.training.feed import training_stream
+from physioclr.pipeline.training.feed import readers, training_stream
 from physioclr.pipeline.training.order import Plan
+from physioclr.pipeline.training.placement import Workers
 
 CHECKPOINTS = "checkpoints"
-READERS = 2  # tasks that read, where they ask for no CPU and so nothing else limits them
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,19 @@ class Samples:
 
 
 def rest_of_plan(
-    uri: str, samples: Samples, accumulate: int, start: int = 0, elastic: bool = False
+    uri: str, samples: Samples, asked: Workers, accumulate: int, start: int = 0
 ) -> Callable[[int], Dataset]:
-    """What is called at every start of so many workers: the samples after the latest checkpoint, streamed in their
-    micro-batches. Without a checkpoint, those after the first `start`."""
+    """What is called at every start of so many of the workers `asked` for: the samples after the latest checkpoint,
+    streamed in their micro-batches. Without a checkpoint, those after the first `start`."""
 
     def stream(workers: int) -> Dataset:
         cluster.quiet()
         grain = samples.plan.batch_size // (accumulate * workers)
         seen = latest_samples_seen(uri, start)
-        return training_stream(samples.selection, samples.plan, seen, grain, READERS if elastic else None)
+        spare = cluster.resources()["CPU"] - workers * asked.cpus
+        if asked.elastic:  # these may come to hold every CPU
+            return training_stream(samples.selection, samples.plan, seen, grain, max(2, readers(workers, spare)), 0.0)
+        return training_stream(samples.selection, samples.plan, seen, grain, readers(workers, spare))
 
     return stream
 
