@@ -13,9 +13,18 @@ from ray.data import ExecutionOptions
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.training.feed import ReadSpan, training_stream
+from physioclr.pipeline.training.feed import CPUS, ReadSpan, readers, training_stream
 from physioclr.pipeline.training.order import Plan
 from physioclr.pipeline.training.packing import unpack
+
+
+@pytest.mark.parametrize(
+    ("workers", "spare_cpus", "many"), [(1, 1.0, 1), (1, 0.0, 1), (2, 4.0, 4), (1, 30.0, 4), (64, 500.0, 256)]
+)
+def test_reading_leaves_most_of_the_cpus_that_it_may_use(workers: int, spare_cpus: float, many: int) -> None:
+    """Or what a lost machine had read could not be read again: tests/cluster/test_lost_reader.py."""
+    assert readers(workers, spare_cpus) == many
+    assert many * CPUS <= max(spare_cpus, 1.0) / 2
 
 
 def plan_of(dataset: PreparedDataset, batch_size: int, epochs: int = 2) -> Plan:
