@@ -49,12 +49,13 @@ class Plan:
     def rows(self, start: int, stop: int) -> NDArray[np.int64]:
         """Training row at each position in [start, stop), which must lie in one epoch."""
         epoch, offset = divmod(start, self.epoch_samples)
-        size = sum(self.group_rows)
-        first, end = offset // size, -(-(offset + stop - start) // size)
-        orders = [
-            pass_order(self.group_rows, self.mix, self.seed, epoch * self.passes + one) for one in range(first, end)
-        ]
-        return np.concatenate(orders)[offset - first * size :][: stop - start]
+        rows = sum(self.group_rows)
+        last = offset + stop - start
+        parts = []
+        for one in range(offset // rows, -(-last // rows)):
+            order = pass_order(self.group_rows, self.mix, self.seed, epoch * self.passes + one)
+            parts.append(order[max(offset - one * rows, 0) : last - one * rows])
+        return np.concatenate(parts)
 
     def spans(self, start: int, grain: int) -> Iterator[tuple[int, int]]:
         """The positions from `start` to the run's end, cut into what one task reads: about a window of row groups, and
