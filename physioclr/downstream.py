@@ -65,6 +65,13 @@ class FinetuneOptimiser(OptimiserConfig):
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.75  # mode `all`: factor from each part to the one below
 
 
+class FinetuneAugment(Section):
+    """What a training window is changed by, anew each time it comes. Validation and test rows are left as they are."""
+
+    crops: bool = False  # its two 5 s segments begin anywhere in its 10 s, not at 0 and 5 s
+    mask_leads: Fraction = 0.0  # probability that a lead is zero
+
+
 class FinetuneTraining(TrainingConfig):
     """As in pretraining, until validation no longer gets better."""
 
@@ -107,6 +114,7 @@ class FinetuneConfig(Section):
     model: ModelConfig = ModelConfig()  # of mode scratch without an encoder
     token_pool: TokenPool = "mean"  # what the linear layer is given of a segment's tokens: their mean, or `statistics`
     dropout: Fraction = 0.1  # before the linear layer
+    augment: FinetuneAugment = FinetuneAugment()
     optimiser: FinetuneOptimiser = FinetuneOptimiser()
     training: FinetuneTraining = FinetuneTraining()
     checkpoint: FinetuneCheckpoint = FinetuneCheckpoint()

@@ -1,4 +1,5 @@
-"""From stored records to segments: int16 to z-scores, and the two halves that are the temporally adjacent pair.
+"""From stored records to segments: int16 to z-scores, and the two halves that are the temporally adjacent pair, or two
+segments that begin anywhere.
 
 Shapes: N records, S = 2N segments, L leads, T samples.
 """
@@ -29,3 +30,14 @@ def halves(signal_NLT: Tensor) -> Tensor:
     if samples % 2:
         raise ValueError(f"a record of {samples} samples has no two equal halves; give an even number of samples")
     return signal_NLT.reshape(records, leads, 2, samples // 2).transpose(1, 2).reshape(2 * records, leads, samples // 2)
+
+
+def crops(signal_NLT: Tensor, start_S: Tensor) -> Tensor:
+    """Two segments of each record, half as long as it is, side by side: [N, L, T] -> [2N, L, T // 2].
+
+    start_S: int64 [2N], the first sample of each, 0 to T // 2. With 0 and T // 2 they are `halves`.
+    """
+    records, leads, samples = signal_NLT.shape
+    within_ST = start_S[:, None] + torch.arange(samples // 2, device=signal_NLT.device)
+    index_NL2T = within_ST.reshape(records, 1, -1).expand(-1, leads, -1)
+    return signal_NLT.gather(2, index_NL2T).reshape(records, leads, 2, -1).transpose(1, 2).flatten(0, 1)

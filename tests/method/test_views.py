@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physioclr.method.views import decode, halves
+from physioclr.method.views import crops, decode, halves
 
 
 def test_z_score_is_per_lead_over_the_whole_record() -> None:
@@ -52,3 +54,15 @@ def test_halves_of_a_record_lie_side_by_side() -> None:
 def test_an_odd_number_of_samples_is_refused() -> None:
     with pytest.raises(ValueError, match="4999"):
         halves(torch.zeros(1, 12, 4999))
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 20), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=50)
+def test_crops_begin_where_they_are_told_to(records: int, leads: int, half: int, dice: random.Random) -> None:
+    signal = torch.arange(records * leads * 2 * half).reshape(records, leads, 2 * half)
+    start = [dice.randint(0, half) for _ in range(2 * records)]
+    found = crops(signal, torch.tensor(start))
+    assert found.shape == (2 * records, leads, half)
+    for segment, first in enumerate(start):
+        assert torch.equal(found[segment], signal[segment // 2, :, first : first + half])
+    assert torch.equal(crops(signal, torch.tensor([0, half] * records)), halves(signal))

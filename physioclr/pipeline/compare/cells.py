@@ -33,7 +33,13 @@ from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
 
 # Keys that came later, with what they were before: where they are that, a cell is called what it was called then.
-LATER_KEYS = {"ablation": None, "dataset.features.noise": None, "token_pool": "mean", "training.epoch_steps": 1}
+LATER_KEYS = {
+    "ablation": None,
+    "dataset.features.noise": None,
+    "token_pool": "mean",
+    "training.epoch_steps": 1,
+    "augment": {"crops": False, "mask_leads": 0.0},
+}
 
 
 @dataclass(frozen=True)
@@ -220,7 +226,7 @@ def _answers(
                 identity["test"] = None if asked.test is None else _identity(asked.test)
                 identity["encoder"] = encoder.config.name if encoder else None
                 if scored not in TRAINED:  # nothing of the training loop matters to what is fitted
-                    no_part = ("optimiser", "training", "model") + (() if encoder else ("token_pool",))
+                    no_part = ("optimiser", "training", "model", "augment") + (() if encoder else ("token_pool",))
                     identity = {key: value for key, value in identity.items() if key not in no_part}
                 cell = f"{answer}-{task}-{100 * fraction:g}-{seed}-{_digest(identity)}"
                 whole = whole.model_copy(update={"name": cell})

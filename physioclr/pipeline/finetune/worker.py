@@ -20,8 +20,10 @@ from physioclr.errors import RunError
 from physioclr.evaluation.metrics import auroc, record_mean
 from physioclr.method.classifier import Classifier
 from physioclr.method.encoder import Encoder
+from physioclr.method.views import decode
+from physioclr.pipeline.finetune.augment import augmented
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.training.batches import segments_of
+from physioclr.pipeline.training.batches import segments_of, to_device
 from physioclr.pipeline.training.loop import Loop
 from physioclr.pipeline.training.order import Plan
 from physioclr.pipeline.training.packing import Grain, signals_of
@@ -88,7 +90,8 @@ class FinetuneWorker(Loop):
     def forward(self, grain: Grain, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted cross-entropy of both halves of the micro-batch's recordings."""
         outcomes = np.repeat(self.job.outcomes[grain.record], 2, axis=0).astype(np.float32)
-        logits_SC = self.model(segments_of(grain.signal, self.device))
+        signal_NLT = decode(to_device(grain.signal, self.device))
+        logits_SC = self.model(augmented(signal_NLT, self.config.augment, generator))
         loss = self.classifier.loss(logits_SC.float(), torch.from_numpy(outcomes).to(self.device))
         total = loss.detach().clone()
         if self.world > 1:

@@ -194,6 +194,18 @@ def test_other_pooling_is_another_answer_with_embeddings_of_its_own() -> None:
     assert len({cell.parts[1].uri for cell in both}) == 1, "the features alone have no tokens"
 
 
+def test_augmented_training_is_another_answer_of_what_is_trained_alone() -> None:
+    """And what was answered before there was any is found."""
+    asked = {"answers": ["probe", "all"]}
+    methods = {"plain": asked, "cropped": {**asked, "finetune": {"augment": {"crops": True}}}}
+    _, answers = cells_of(methods=methods, reference="plain/probe")
+    assert "augment" not in _identity(next(cell for cell in answers if cell.method == "plain").config)
+    differing = {"probe": False, "all": True}
+    for answer, differs in differing.items():
+        uris = [{cell.uri for cell in answers if (cell.method, cell.answer) == (name, answer)} for name in methods]
+        assert (uris[0] != uris[1]) == differs
+
+
 def test_noise_is_more_files_of_the_same_cells() -> None:
     noise = {"kinds": ["mains", "mix"], "db": [6, 0], "seed": 3}
     methods = {"physioclr": {"answers": ["probe", "probe+features"]}}

@@ -79,7 +79,10 @@ CASES: dict[str, dict[str, Any]] = {
         "label_fraction": 0.3,
         "training": {"batch_size": 32, "accumulate": 2, "epoch_steps": 5},
     },
-    "scratch": {"mode": "scratch", "encoder": None, "model": {**MODEL.model_dump(), "dropout": 0.0}, "dropout": 0.0},
+    "scratch": {
+        **{"mode": "scratch", "encoder": None, "model": {**MODEL.model_dump(), "dropout": 0.0}, "dropout": 0.0},
+        "augment": {"crops": True, "mask_leads": 0.2},
+    },
 }
 
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from physioclr.config import ModelConfig
-from physioclr.downstream import FinetuneConfig
+from physioclr.downstream import FinetuneAugment, FinetuneConfig
 from physioclr.errors import RunError
 from physioclr.evaluation.metrics import auroc, record_mean
 from physioclr.method.classifier import Classifier
@@ -76,6 +76,18 @@ def test_each_recording_is_trained_on_its_own_outcomes(data: Labelled) -> None:
     assert float(loss.detach()) == pytest.approx(float(torch.stack(expected).mean()), rel=1e-5)
     assert float(terms["loss"]) == float(loss.detach())
     assert len({tuple(row) for row in data.y[rows].tolist()}) > 1, "or any order of outcomes would do"
+
+
+def test_what_is_trained_on_is_augmented_and_validation_is_not(data: Labelled) -> None:
+    one, plan = worker(data), make_plan(CONFIG, data)
+    read = ReadSpan(data.selection(data.split.train), plan, 6)
+    grain = next(unpack(table) for table in read({"start": np.array([0]), "stop": np.array([6])}))
+    plain, logits = one.forward(grain, torch.Generator().manual_seed(0))[0], one._my_logits()
+    one.config = CONFIG.model_copy(update={"augment": FinetuneAugment(crops=True)})
+    cropped = [float(one.forward(grain, torch.Generator().manual_seed(seed))[0].detach()) for seed in (0, 0, 1)]
+    assert cropped[0] == cropped[1], "a step that is done again"
+    assert len({float(plain.detach()), *cropped}) == 3
+    np.testing.assert_array_equal(one._my_logits(), logits)
 
 
 def test_validation_is_of_recordings_and_the_same_however_it_is_shared(
