@@ -16,6 +16,8 @@ def augmented(signal_NLT: Tensor, augment: FinetuneAugment, generator: torch.Gen
 
     generator: in the same state on every rank, so that a record is changed alike whichever rank holds it.
     """
+    if not augment.crops and not augment.mask_leads:
+        return halves(signal_NLT)  # no generators for every segment of every step
     draws = SegmentDraws(2 * len(signal_NLT), generator, signal_NLT.device)
     places = signal_NLT.shape[-1] // 2 + 1
     segments_SLT = crops(signal_NLT, (draws.uniform() * places).long()) if augment.crops else halves(signal_NLT)
