@@ -79,14 +79,14 @@ def readable_errors(uri: str, doing: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise StorageError(f"{uri} does not exist; check the URI.") from error
-    except PermissionError as error:
-        raise StorageError(
-            f"{doing} {uri} was refused; check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE or the machine's "
-            "role) and the rights they give."
-        ) from error
     except (ClientError, BotoCoreError) as error:
         raise StorageError(f"{doing} {uri} failed: {_cause(error)}.") from error
     except OSError as error:
+        if _refused(error):
+            raise StorageError(
+                f"{doing} {uri} was refused; check the credentials (AWS_ACCESS_KEY_ID, AWS_PROFILE or the machine's "
+                "role) and the rights they give."
+            ) from error
         raise StorageError(f"{doing} {uri} failed: {error.strerror or error}.") from error
 
 
@@ -106,9 +106,20 @@ def readable_causes(uri: str, doing: str) -> Iterator[None]:
 
 def _of_storage(error: BaseException) -> bool:
     """Whether a file system has raised this, and not what else uses files and connections."""
-    if isinstance(error, ClientError | BotoCoreError | PermissionError):
+    if isinstance(error, ClientError | BotoCoreError):
         return True
-    return isinstance(error, OSError) and error.errno in (errno.EIO, errno.EBUSY, errno.ENOSPC, errno.EROFS)
+    if not isinstance(error, OSError):
+        return False
+    return _refused(error) or error.errno in (errno.EIO, errno.EBUSY, errno.ENOSPC, errno.EROFS)
+
+
+def _refused(error: OSError) -> bool:
+    """Whether the storage knows us too little.
+
+    S3 answers expired credentials with status 400 and says why in the body. Asked only what an object is (HEAD), it has
+    no body, and s3fs makes these words of it.
+    """
+    return isinstance(error, PermissionError) or (error.errno == errno.EINVAL and error.strerror == "Bad Request")
 
 
 def _cause(error: ClientError | BotoCoreError) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
 import pytest
+from ray.train import WorkerGroupError
 
 from physioclr import storage
 from physioclr.errors import StorageError
@@ -55,6 +58,30 @@ def test_wrong_credentials_are_named(s3: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(StorageError, match="refused; check the credentials"):
         storage.list_files("s3://bucket/x")
     _forget_clients()
+
+
+@pytest.mark.parametrize("ask", [storage.exists, storage.read_bytes, storage.list_files, storage.remove])
+def test_expired_credentials_are_named(
+    s3: Path, throttled: FaultyS3, monkeypatch: pytest.MonkeyPatch, ask: Callable[[str], object]
+) -> None:
+    """Also where the server may not say so: the answer to what asks only whether something is there has no body."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", throttled.url)
+    _forget_clients()
+    throttled.expired = True
+    with pytest.raises(StorageError, match="refused; check the credentials"):
+        ask("s3://bucket/x")
+    _forget_clients()
+
+
+def test_what_ray_raises_is_looked_through() -> None:
+    """What storage has said stands behind errors of Ray's own; what has nothing to do with it stays as it is."""
+    behind = WorkerGroupError("workers failed", {0: OSError(errno.EINVAL, "Bad Request")})
+    said = "Keeping checkpoints in s3://bucket/x was refused; check the credentials"
+    with pytest.raises(StorageError, match=said), storage.readable_causes("s3://bucket/x", "Keeping checkpoints in"):
+        raise behind
+    other = WorkerGroupError("workers failed", {0: OSError(errno.EINVAL, "Invalid argument")})
+    with pytest.raises(WorkerGroupError), storage.readable_causes("s3://bucket/x", "Keeping checkpoints in"):
+        raise other
 
 
 def test_physionets_public_bucket_is_read_without_credentials() -> None:

@@ -80,7 +80,8 @@ def test_answers_take_two_seconds(store: tuple[Path, FaultyS3]) -> None:
     end(job)
     assert check_whole(lake / "runs/slow", batch=6, epochs=3)["restarts"] == 0
     when = {row["step"]: row["time"] for row in rows(lake / "runs/slow", "step")}
-    assert when[5] - when[4] < 2.0, "the step after a checkpoint does not wait for its upload"
+    # Of at most 4 steps that may be lost an upload is begun at the second; the next, at the fourth, waits for its end.
+    assert when[4] - when[2] < 2.0, "the steps after a checkpoint do not wait for its upload"
 
 
 def test_nothing_answers_for_a_minute(store: tuple[Path, FaultyS3]) -> None:
@@ -112,7 +113,7 @@ def test_what_was_allowed_is_refused(store: tuple[Path, FaultyS3], fault: str) -
     proxy.healthy()
     end(start(fault, proxy))
     check_whole(run, batch=6, epochs=3)
-    assert starts(run)[-1]["step"] >= 4, "from the last checkpoint, not from the beginning"
+    assert starts(run)[-1]["step"] > 0, "from the last checkpoint, not from the beginning"
 
 
 @pytest.fixture
