@@ -66,6 +66,9 @@ def quiet() -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.memory_usage_poll_interval_s = None  # or each task reads its own memory map every second
+    # It says which argument in our code to change where a task needs more than its CPUs' share of the memory: reading
+    # asks for next to no CPU, and needs the libraries that it imports.
+    context.issue_detectors_config.high_memory_detector_config.detection_time_interval_s = -1
     for name in ("ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
