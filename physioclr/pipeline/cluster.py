@@ -95,6 +95,15 @@ def resources() -> dict[str, float]:
     return total(machines())
 
 
+def readers() -> int:
+    """How many tasks read for a network that runs on the cluster's CPUs or GPUs: as many as there are CPUs.
+
+    A task asks for a small part of a CPU, as it shares it with the network. Unbounded, each would be a process of its
+    own that imports all libraries first, ten for every CPU.
+    """
+    return max(int(resources()["CPU"]), 1)
+
+
 def for_data() -> dict[str, str] | None:
     """Label selector of work on CPUs: it stays off machines for training, so that none is started or kept for it, and
     off the head, where work that asks for no CPU would find room.

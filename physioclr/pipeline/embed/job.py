@@ -165,7 +165,7 @@ def _stream(config: EmbedConfig, todo: Sequence[Unit]) -> Dataset:
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=READ_CPUS,
-        compute=TaskPoolStrategy(size=workers),
+        compute=TaskPoolStrategy(size=cluster.readers() if gpu else workers),
     )
     return tables.map_batches(
         EmbedUnit,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import ray
 import torch
 from numpy.typing import NDArray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, TaskPoolStrategy
 from rich.console import Console
 
 from physioclr.classifier import load_classifier
@@ -106,11 +106,17 @@ def _on_ray_data(
 ) -> dict[tuple[int, int], NDArray[np.float32]]:
     DataContext.get_current().target_max_block_size = None  # a block is a chunk of rows
     there = cluster.resources()
-    most = max(int(there["GPU" if gpu else "CPU"]), 1)
+    most = min(max(int(there["GPU" if gpu else "CPU"]), 1), len(items))
     read: Any = _ReadRows(selection, groups)
     outcome = (
         ray.data.from_items(items, override_num_blocks=len(items))
-        .map_batches(read.__call__, batch_size=None, batch_format="pyarrow", num_cpus=READ_CPUS)
+        .map_batches(
+            read.__call__,
+            batch_size=None,
+            batch_format="pyarrow",
+            num_cpus=READ_CPUS,
+            compute=TaskPoolStrategy(size=cluster.readers()),
+        )
         .map_batches(
             _Score,
             fn_constructor_args=(network, gpu),
@@ -119,7 +125,7 @@ def _on_ray_data(
             num_cpus=_SCORE_CPUS,
             num_gpus=1 if gpu else 0,
             label_selector=cluster.for_gpus() if gpu else None,
-            compute=ActorPoolStrategy(min_size=1, max_size=min(most, len(items))),
+            compute=ActorPoolStrategy(min_size=1, max_size=most),
         )
     )
     cluster.say_if_busy(READ_CPUS + _SCORE_CPUS, console)
