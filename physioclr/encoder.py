@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -67,9 +67,20 @@ class Encoder:
 
         Raises `EncoderError` for a missing lead, fewer than 5 s, NaN, a constant lead, or a wrong shape.
         """
-        array = np.asarray(signals, dtype=np.float64)
+        if pool not in ("mean", "segments") or token_pool not in get_args(TokenPool):
+            raise EncoderError(
+                f"pool {pool!r} must be mean or segments, and token_pool {token_pool!r} mean or statistics."
+            )
+        try:
+            array = np.asarray(signals, dtype=np.float64)
+        except ValueError as error:
+            raise EncoderError(
+                "The recordings are not numbers of one shape; give those of one length and number of leads at a time."
+            ) from error
         single = array.ndim == 2
         array = array[None] if single else array
+        if not len(array):
+            raise EncoderError("There is no recording to encode; give [n, leads, T] with n of at least 1.")
         segments_NSLT = np.stack([self._segments(one, fs, leads, place) for place, one in enumerate(array)])
         flat = torch.from_numpy(segments_NSLT.reshape(-1, *segments_NSLT.shape[2:]))
         with torch.inference_mode():
@@ -144,7 +155,10 @@ def load_encoder(uri: str, device: str | torch.device | None = None) -> Encoder:
             raise EncoderError(f"{uri} was exported by another version of this software; export it again.")
         model, trained_on = ModelConfig.model_validate(facts["model"]), dict(facts["trained_on"])
         network = Network(model)
-        network.load_state_dict(load_safetensors(storage.read_bytes(storage.join(uri, "model.safetensors"))))
+        weights = load_safetensors(storage.read_bytes(storage.join(uri, "model.safetensors")))
+        if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+            raise EncoderError(f"The encoder at {uri} has weights that are no numbers: it diverged; take another one.")
+        network.load_state_dict(weights)
     except (ValueError, KeyError, TypeError, ValidationError, SafetensorError, RuntimeError) as error:
         raise EncoderError(f"{uri} is not an exported encoder (see {facts_uri}); export it again.") from error
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

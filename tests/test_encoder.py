@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,26 @@ def test_it_refuses_what_it_cannot_encode(encoder: Encoder, change, message: str
     signal, leads = change(recording())
     with pytest.raises(EncoderError, match=message):
         encoder.encode(signal, fs=500, leads=leads)
+
+
+def test_recordings_of_two_lengths_and_none_are_refused(encoder: Encoder) -> None:
+    leads = list(LEADS)
+    with pytest.raises(EncoderError, match="those of one length"):
+        encoder.encode([np.zeros((12, 5000)), np.zeros((12, 2500))], 500, leads)  # type: ignore[arg-type]
+    with pytest.raises(EncoderError, match="no recording to encode"):
+        encoder.encode(np.zeros((0, 12, 5000)), 500, leads)
+    for other in ({"pool": "max"}, {"token_pool": "max"}):
+        with pytest.raises(EncoderError, match=r"'max' .*mean"):
+            encoder.encode(np.zeros((12, 5000)), 500, leads, **other)  # type: ignore[arg-type]
+
+
+def test_an_encoder_that_diverged_is_refused(encoder: Encoder, tmp_path: Path) -> None:
+    network = copy.deepcopy(encoder.network)
+    with torch.no_grad():
+        next(network.parameters())[0] = torch.nan
+    export_encoder(network, encoder.model, str(tmp_path), trained_on={})
+    with pytest.raises(EncoderError, match="weights that are no numbers: it diverged"):
+        load_encoder(str(tmp_path))
 
 
 def test_what_is_not_an_encoder_is_refused_with_a_sentence(tmp_path: Path) -> None:

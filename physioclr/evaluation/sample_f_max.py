@@ -22,12 +22,13 @@ THRESHOLDS = 200
 class SampleFMax:
     """`scores` [n, C] against `y` bool [n, C], ready to be judged under any weights of the rows.
 
-    Thresholds are distinct scores, at most `THRESHOLDS` of them, at equal steps of their rank.
+    Thresholds are distinct scores of classes that are there, at most `THRESHOLDS` of them, at equal steps of their
+    rank. The best of all thresholds is such a score: from any other up to the next one of them only false classes go.
     """
 
     def __init__(self, y: ArrayLike, scores: ArrayLike) -> None:
         y_nC, scores_nC = check_scores(y, scores)
-        chosen_T = _thresholds(scores_nC)
+        chosen_T = _thresholds(scores_nC[y_nC])
         self._given_nT = np.zeros((len(y_nC), len(chosen_T)))
         self._precision_nT, self._recall_nT = np.zeros_like(self._given_nT), np.zeros_like(self._given_nT)
         self._has_n = y_nC.any(axis=1).astype(np.float64)
@@ -50,8 +51,8 @@ class SampleFMax:
         return np.where(has_B1[:, 0] > 0, f_BT.max(axis=1, initial=0.0), np.nan)
 
 
-def _thresholds(scores_nC: Floats) -> Floats:
-    distinct = np.unique(scores_nC)
+def _thresholds(scores: Floats) -> Floats:
+    distinct = np.unique(scores)
     if len(distinct) <= THRESHOLDS:
         return distinct
     return distinct[np.linspace(0, len(distinct) - 1, THRESHOLDS).round().astype(np.int64)]

@@ -21,7 +21,7 @@ def markdown(tables: Sequence[TargetTable], reference: str) -> str:
     """Macro-AUROC of every method with intervals, and below what each is ahead of (+) or behind `reference`."""
     parts = []
     for table in tables:
-        parts += [f"## {table.name}", _sizes(table), *table.overlaps]
+        parts += [f"## {table.name}", _sizes(table), *table.notes]
         parts += [grid(table, figure_of), f"Difference to {reference}:", grid(table, gap_of)]
     return "\n\n".join(parts) + "\n"
 
@@ -80,7 +80,7 @@ def render_comparison(
     sections = []
     for table in tables:
         drawn = picture(draw_comparison(table, reference), f"Macro-AUROC of each method on {table.name}")
-        about = " ".join((f"Means over seeds. Dotted: {reference}.", _sizes(table), *table.overlaps))
+        about = " ".join((f"Means over seeds. Dotted: {reference}.", _sizes(table), *table.notes))
         sections.append(Section(table.name, about, drawn, table=_rows(table, figure_of)))
         gaps = f"Paired on the same resamples of the patients: above 0 is better than {reference}."
         sections.append(Section(f"{table.name}: difference to {reference}", gaps, None, table=_rows(table, gap_of)))

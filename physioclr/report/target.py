@@ -15,8 +15,8 @@ METRIC = "auroc"
 class TargetTable:
     """What was found on one target: `cells` by (method, column), both in the order of the table.
 
-    `sizes`: recordings, windows and patients by column and part. `overlaps`: sentences on test recordings that were
-    seen before.
+    `sizes`: recordings, windows and patients by column and part. `notes`: sentences that a reader must know, on classes
+    that are not judged and test recordings that were seen before.
     """
 
     name: str
@@ -24,7 +24,7 @@ class TargetTable:
     columns: Sequence[str]
     cells: Mapping[Key, Compared]
     sizes: Mapping[str, Mapping[str, Mapping[str, int]]]
-    overlaps: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def grid(table: TargetTable, shown: Callable[[Compared | None], str]) -> str:

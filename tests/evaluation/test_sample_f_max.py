@@ -66,3 +66,12 @@ def test_many_distinct_scores_are_sampled_and_a_rising_transform_changes_nothing
 
 def test_recordings_without_any_class_leave_nothing_to_judge() -> None:
     assert math.isnan(_all(np.zeros((3, 2), dtype=bool), np.ones((3, 2))))
+
+
+def test_rare_classes_among_many_have_thresholds_where_it_matters() -> None:
+    """Most scores are of classes that are not there: steps of all scores would pass over the best one."""
+    generator = np.random.default_rng(0)
+    y = generator.random((120, 20)) < 0.02
+    scores = np.where(y, generator.normal(3.0, 0.5, y.shape), generator.normal(0.0, 0.5, y.shape))
+    assert scores.size > 10 * THRESHOLDS
+    assert _all(y, scores) == pytest.approx(_slow(y, scores))

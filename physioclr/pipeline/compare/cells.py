@@ -28,6 +28,7 @@ from physioclr.comparison import (
 )
 from physioclr.config import NoiseConfig, PrepareConfig, PretrainConfig, TokenPool
 from physioclr.downstream import EmbedConfig, FinetuneConfig
+from physioclr.evaluation.tasks import get_task
 from physioclr.pipeline.compare.noisy import level_name
 from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.run import MACHINE_KEYS, run_uri
@@ -160,7 +161,9 @@ class AnswerCell:
 
 def cells(config: CompareConfig) -> tuple[list[EncoderCell], list[AnswerCell]]:
     """Encoders, each once, and answers in the order of the table. Raises `ConfigError` where a method's own keys do not
-    fit."""
+    fit, or for a task that there is not."""
+    for task in (task for target in config.targets.values() for task in target.tasks):
+        get_task(task)
     encoders: dict[str, EncoderCell] = {}
     answers = []
     for name, method in config.methods.items():

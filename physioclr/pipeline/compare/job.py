@@ -32,6 +32,8 @@ from physioclr.pipeline.compare.noise import measure_under_noise
 from physioclr.pipeline.compare.noisy import by_kind
 from physioclr.pipeline.compare.result import write_result
 from physioclr.pipeline.compare.work import answer, make_encoder
+from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.finetune.labelled import read_labelled
 from physioclr.pipeline.prepare.job import prepare
 from physioclr.pipeline.progress import Meter
 from physioclr.pipeline.training.placement import room
@@ -69,6 +71,7 @@ def _go_on(
     used += [cell.config.dataset for cell in encoders if not cell.untrained]
     for dataset in {one.uri: one for one in used}.values():  # here: two encoders at once would both make it
         prepare(dataset, console)
+    _check_labels(answers)
     console.print(f"{len(encoders)} encoders and {len(answers)} answers, {at_once} at once", highlight=False)
     failed = _all("Features under noise", _noise_tasks(answers), at_once, console)
     failed += _all(
@@ -86,6 +89,14 @@ def _go_on(
     if not done:
         raise RunError(f"No cell of the comparison could be done; the first failed so: {failed[0].reason}")
     return write_result(config, _claim(config), done, [(one.cell, one.reason) for one in failed], console)
+
+
+def _check_labels(answers: Sequence[AnswerCell]) -> None:
+    """Raise `DatasetError` now, and not when all encoders are there, where a target has no labels of a task."""
+    most = sorted(answers, key=lambda cell: -cell.config.label_fraction)
+    asked = {(cell.config.prepared, cell.config.test, cell.config.task): cell for cell in reversed(most)}
+    for cell in asked.values():
+        read_labelled(cell.config, PreparedDataset.open(cell.config.prepared))
 
 
 def _check_claim(config: CompareConfig) -> None:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from physioclr import storage
+from physioclr.errors import RunError
 from physioclr.evaluation.comparison import Compared, Key, Outcomes, compare
 from physioclr.evaluation.metrics import record_mean
 from physioclr.pipeline.compare.cells import AnswerCell
@@ -20,10 +21,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Predicted:
-    """Test recordings of a cell: names, patients, outcomes [n, C] and mean scores [n, C], sorted by name."""
+    """Test recordings of a cell: names, patients, outcomes [n, C] and mean scores [n, C], sorted by name; classes."""
 
     names: list[str]
     patients: list[str]
+    classes: list[str]
     y: NDArray[np.bool_]
     scores: Floats
 
@@ -47,8 +49,11 @@ def judge(
     for (method, column), seed, one in scored:
         rows = np.array([place[name] for name in one.names])
         columns.setdefault(column, Outcomes(one.y, rows))
-        if not np.array_equal(columns[column].rows, rows):
-            raise AssertionError(f"{method} was tested on other recordings than its column {column}")
+        if not (np.array_equal(columns[column].rows, rows) and np.array_equal(columns[column].y, one.y)):
+            raise RunError(
+                f"{method} on {column} was tested on other recordings or labels than the methods before it: the data "
+                "were prepared anew in between; give the comparison another output."
+            )
         scores.setdefault((method, column), {})[seed] = one.scores
     columns = {name: columns[name] for name in columns if name in wanted}
     found = compare(columns, scores, [everyone[name] for name in names], reference, resamples=resamples)
@@ -68,4 +73,4 @@ def read_predicted(file: str) -> Predicted:
     y = np.stack([table[f"true_{each}"].to_numpy(zero_copy_only=False) for each in classes], axis=1)[first]
     order = np.argsort(name[first])
     patients = np.array(table["patient_id"].to_pylist())[first][order]
-    return Predicted(unique.tolist(), patients.tolist(), y[order], means[order])
+    return Predicted(unique.tolist(), patients.tolist(), classes, y[order], means[order])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,13 +13,15 @@ from rich.console import Console
 from physioclr import storage
 from physioclr.comparison import CompareConfig
 from physioclr.evaluation.comparison import MEAN
+from physioclr.evaluation.metrics import both_outcomes
 from physioclr.evaluation.summary import without_nan
 from physioclr.pipeline import run
 from physioclr.pipeline.compare.cells import AnswerCell
-from physioclr.pipeline.compare.judge import judge, prediction_file, read_predicted
+from physioclr.pipeline.compare.judge import Predicted, judge, prediction_file, read_predicted
 from physioclr.pipeline.compare.noise_result import noise_csv, noise_tables
 from physioclr.pipeline.compare.signs import courses_of, signs_csv
 from physioclr.pipeline.finetune.job import NOT_CHECKED
+from physioclr.pipeline.finetune.report import class_name
 from physioclr.report.comparison import markdown, render_comparison
 from physioclr.report.noise import NoiseTable, noise_markdown
 from physioclr.report.target import TargetTable
@@ -85,7 +87,36 @@ def _table(config: CompareConfig, target: str, done: Sequence[AnswerCell]) -> Ta
     summaries = [run.summary_of(cell.uri) or {} for cell in done]
     sizes = {cell.column: summary["data"] for cell, summary in zip(done, summaries, strict=True)}
     shown = [*columns, *([MEAN] if len(columns) > 1 else [])]
-    return TargetTable(target, rows, shown, found, sizes, overlaps(done, summaries))
+    judged = {column: one for (_, column), _, one in scored if column in wanted}
+    notes = [*classes_judged(judged), *never_learned(done, summaries), *overlaps(done, summaries)]
+    return TargetTable(target, rows, shown, found, sizes, notes)
+
+
+def classes_judged(by_column: Mapping[str, Predicted]) -> list[str]:
+    """A sentence on the classes that the means are over, with the columns of which it is true."""
+    said: dict[str, list[str]] = {}
+    for column, one in by_column.items():
+        there = both_outcomes(one.y)
+        left_out = ", ".join(class_name(name) for name, judged in zip(one.classes, there, strict=True) if not judged)
+        without = f", without {left_out}, of which the test recordings have not both outcomes" if left_out else ""
+        if len(one.classes) > 1:
+            said.setdefault(f"Means over {there.sum()} of {len(one.classes)} classes{without}", []).append(column)
+    return _with_their_cells(said)
+
+
+def never_learned(done: Sequence[AnswerCell], summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """A sentence for each set of classes that training rows have not both outcomes of, with its columns and seeds."""
+    said: dict[str, list[str]] = {}
+    for cell, summary in zip(done, summaries, strict=True):
+        if summary.get("not_in_training"):
+            names = ", ".join(map(class_name, summary["not_in_training"]))
+            sentence = f"Nothing was learned of {names}, of which the training recordings have not both outcomes"
+            said.setdefault(sentence, []).append(f"{cell.column} with seed {cell.seed}")
+    return _with_their_cells(said)
+
+
+def _with_their_cells(said: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{sentence}: {', '.join(dict.fromkeys(cells))}." for sentence, cells in said.items()]
 
 
 def overlaps(done: Sequence[AnswerCell], summaries: Sequence[dict[str, Any]]) -> list[str]:
@@ -100,7 +131,10 @@ def overlaps(done: Sequence[AnswerCell], summaries: Sequence[dict[str, Any]]) ->
                 said.setdefault(seen, []).append(where)
             elif overlap == NOT_CHECKED:
                 said.setdefault(f"Overlap with {who.lower()} was {overlap}", []).append(where)
-    return [f"{sentence}: {', '.join(dict.fromkeys(cells))}." for sentence, cells in said.items()]
+            if isinstance(overlap, dict) and not overlap.get("patients_checked", True):
+                alone = f"Only recordings and signals were looked for in {who.lower()}: patients are not called alike"
+                said.setdefault(alone, []).append(where)
+    return _with_their_cells(said)
 
 
 def _csv(tables: Sequence[TargetTable]) -> str:
@@ -125,7 +159,7 @@ def _csv(tables: Sequence[TargetTable]) -> str:
 
 
 def _plain(table: TargetTable) -> dict[str, Any]:
-    return {"data": table.sizes, "overlaps": list(table.overlaps), "cells": _cells(table)}
+    return {"data": table.sizes, "notes": list(table.notes), "cells": _cells(table)}
 
 
 def _plain_noise(table: NoiseTable) -> dict[str, Any]:

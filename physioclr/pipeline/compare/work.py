@@ -73,6 +73,7 @@ def _write(cell: AnswerCell, data: Labelled, found: Fit, started: float, console
         "task": data.task.name,
         "classes": list(data.task.classes),
         "data": data.counts(),
+        "not_in_training": list(data.never_seen()),
         **seen.stated,
         "trained": found.facts,
         "seconds": round(time.perf_counter() - started, 1),

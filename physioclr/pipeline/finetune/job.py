@@ -40,14 +40,15 @@ NO_WEIGHTS = "none possible: no pretrained weights are used"
 
 @dataclass(frozen=True)
 class Seen:
-    """What of the test rows was found elsewhere: `stated` in the result. `train`: who the training rows are, if asked.
+    """What of the test rows was found elsewhere: `stated` in the result. `learned`: who the rows are that are learned
+    or chosen from, if asked.
 
     `overlap` is with pretraining. `overlap_with_training` is None where all rows are of one dataset, split by patient.
     """
 
     overlap: dict[str, Any] | str
     overlap_with_training: dict[str, Any] | None
-    train: pa.Table | None
+    learned: pa.Table | None
 
     @property
     def stated(self) -> dict[str, Any]:
@@ -147,13 +148,14 @@ def with_batches_that_fit(config: FinetuneConfig, rows: int, console: Console) -
 
 
 def check_overlap(config: FinetuneConfig, data: Labelled, console: Console) -> Seen:
-    """Whether the encoder knows test rows already and, where they are of another dataset, whether training does.
+    """Whether the encoder knows test rows already and, where they are of another dataset, whether training does, which
+    includes the validation rows that it chooses by.
 
     Raises `UserError` if so, unless that is allowed.
     """
     pretrained = _pretrained_on(config)
-    train = identities_of(data.selection(data.split.train), console) if len(data.datasets) > 1 else None
-    known = {"Pretraining": pretrained, "Training": train}
+    learned = _learned_from(data, console) if len(data.datasets) > 1 else None
+    known = {"Pretraining": pretrained, "Training": learned}
     known = {who: table for who, table in known.items() if table is not None and table.num_rows}
     found: dict[str, dict[str, Any]] = {}
     if known:
@@ -162,7 +164,12 @@ def check_overlap(config: FinetuneConfig, data: Labelled, console: Console) -> S
     if pretrained is None:
         console.print(f"Overlap with pretraining: {NOT_CHECKED}.", highlight=False)
     overlap = NOT_CHECKED if pretrained is None else found.get("Pretraining", NO_WEIGHTS)
-    return Seen(overlap, found.get("Training"), train)
+    return Seen(overlap, found.get("Training"), learned)
+
+
+def _learned_from(data: Labelled, console: Console) -> pa.Table:
+    rows = np.sort(np.concatenate([data.split.train, data.split.validation]))
+    return identities_of(data.selection(rows), console)
 
 
 def _pretrained_on(config: FinetuneConfig) -> pa.Table | None:
@@ -190,10 +197,10 @@ def _overlap(who: str, known: pa.Table, test: pa.Table, config: FinetuneConfig, 
 
 
 def _say_what_it_saw(config: FinetuneConfig, uri: str, data: Labelled, seen: Seen, console: Console) -> None:
-    """Leave beside the classifier who it was trained on, where its encoder says who that was."""
+    """Leave beside the classifier who it was trained and chosen on, where its encoder says who that was."""
     pretrained = _pretrained_on(config)
     if pretrained is not None:
-        mine = identities_of(data.selection(data.split.train), console) if seen.train is None else seen.train
+        mine = _learned_from(data, console) if seen.learned is None else seen.learned
         write_trained_on(pa.concat_tables([pretrained, mine]), storage.join(uri, "encoder"))
 
 

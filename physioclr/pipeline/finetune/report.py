@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,18 @@ def write_report(
         y=y,
         scores=means,
         classes=data.task.classes,
-        names=[class_name(name) for name in data.task.classes],
+        names=_names(data.task.classes),
         recordings=summary["test"]["recordings"],
         segments=summary["test"]["segments"],
         mistakes=_mistakes(data, scores),
     )
     storage.write_text(storage.join(uri, "report.html"), render_finetune_report(content))
+
+
+def _names(classes: Sequence[str]) -> list[str]:
+    """What people call each class; itself where another class, of a task of one's own, is called so."""
+    called = [class_name(name) for name in classes]
+    return [short if called.count(short) == 1 else name for short, name in zip(called, classes, strict=True)]
 
 
 def class_name(name: str) -> str:
@@ -56,28 +63,13 @@ def class_name(name: str) -> str:
 
 def _notes(summary: dict[str, Any]) -> list[str]:
     """What a reader of the figures must know."""
-    notes, overlap = [], summary["overlap"]
+    overlap, learned = summary["overlap"], summary["overlap_with_training"]
     if isinstance(overlap, str):
-        notes.append(f"Overlap of the test part with pretraining: {overlap}.")
-    elif overlap["found"]:
-        notes.append(
-            f"Pretraining has seen {overlap['found']} of the {overlap['test_rows']} test windows or their patients "
-            f"({overlap['by_record']} by record id, {overlap['by_patient']} by patient, {overlap['by_content']} by the "
-            "signal itself): the figures may be too good."
-        )
+        notes = [f"Overlap of the test part with pretraining: {overlap}."]
     else:
-        notes.append("None of the test recordings or their patients was seen in pretraining.")
-    if not isinstance(overlap, str) and not overlap.get("patients_checked", True):
-        notes.append(
-            "Patients of the test part and of pretraining are not called alike (pseudonyms of two keys, or of one of "
-            "the two only): recordings and signals alone were compared."
-        )
-    learned = summary["overlap_with_training"]
-    if learned is not None and learned["found"]:
-        notes.append(
-            f"{learned['found']} of the {learned['test_rows']} test windows or their patients are in the training part "
-            "too, which is of another dataset: the figures may be too good."
-        )
+        notes = [_seen("pretraining", overlap)]
+    if learned is not None:
+        notes.append(_seen("training, which is of another dataset,", learned))
     never = summary["not_in_training"]
     if never:
         names = ", ".join(map(class_name, never))
@@ -85,11 +77,32 @@ def _notes(summary: dict[str, Any]) -> list[str]:
     return notes
 
 
+def _seen(where: str, overlap: dict[str, Any]) -> str:
+    """What was found of the test part in `where`."""
+    together = overlap.get("patients_checked", True)
+    if overlap["found"]:
+        said = (
+            f"{overlap['found']} of the {overlap['test_rows']} test windows or their patients were seen in {where} "
+            f"({overlap['by_record']} by record id, {overlap['by_patient']} by patient, {overlap['by_content']} by the "
+            "signal itself): the figures may be too good."
+        )
+    else:
+        said = f"None of the test recordings{' or their patients' if together else ''} was seen in {where}."
+    if together:
+        return said
+    return (
+        f"{said} Patients could not be looked for: they are not called alike there (pseudonyms of two keys, or of one "
+        "of the two only)."
+    )
+
+
 def _mistakes(data: Labelled, scores: NDArray[np.float64]) -> list[Mistake]:
-    """The test windows farthest from a label, one a recording; classes with one outcome are not judged."""
+    """The test windows farthest from a label, one a recording; classes with one outcome, in test or in training, are
+    not judged: of those nothing was learned."""
     of = data.split.test
     y, means = data.y[of], scores.mean(axis=1)
-    wrong = np.where(both_outcomes(y), np.abs(means - y), -1.0)
+    judged = both_outcomes(y) & both_outcomes(data.y[data.split.train])
+    wrong = np.where(judged, np.abs(means - y), -1.0)
     column = wrong.argmax(axis=1)
     order = np.argsort(-wrong.max(axis=1), kind="stable")
     _, first = np.unique(data.record(of)[order], return_index=True)

@@ -10,7 +10,7 @@ from typing import Any
 from ray.train import Checkpoint, CheckpointConfig, Result
 from rich.console import Console
 
-from physioclr import storage
+from physioclr import configfile, storage
 from physioclr.baselines.registry import open_objective
 from physioclr.config import PretrainConfig
 from physioclr.encoder import export_encoder
@@ -136,7 +136,21 @@ def _start(config: PretrainConfig, plan: Plan) -> Start | None:
     if config.start is None:
         return None
     with downloaded(config.start) as folder:
-        samples = int(load_checkpoint(folder)["samples_seen"])
+        checkpoint = load_checkpoint(folder)
+    samples = int(checkpoint["samples_seen"])
+    before, now = (
+        {part: values.get(part) for part in ("dataset", "model")}
+        for values in (
+            configfile.completed(PretrainConfig, checkpoint["config"]),
+            config.model_dump(mode="json"),
+        )
+    )
+    keys = configfile.differing_keys(before, now, ignore=run.MACHINE_KEYS)
+    if keys:  # who it was trained on would not be said, and then be tested on
+        raise RunError(
+            f"The checkpoint in {config.start} is of a run with other data or another model ({', '.join(keys)} "
+            "differ); begin at one of the same."
+        )
     if samples >= plan.samples:
         raise RunError(
             f"The checkpoint in {config.start} has seen {samples:,} samples, and this run would end at "

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from physioclr import storage
+from physioclr.errors import RunError
 from physioclr.pipeline.training.board import PREEMPTION
 from physioclr.pipeline.training.fit import CHECKPOINTS, Start
 from physioclr.pipeline.training.memory import keep_freed_memory
@@ -144,9 +145,10 @@ class Loop(ABC):
         sums: dict[str, Tensor] = {}
         for micro in range(training.accumulate):
             grain = next(grains)
-            with self._sync_only_if(micro == training.accumulate - 1), self.autocast():
-                loss, terms = self.forward(grain, generator)
-                (loss / training.accumulate).backward()
+            with self._sync_only_if(micro == training.accumulate - 1):
+                with self.autocast():
+                    loss, terms = self.forward(grain, generator)
+                (loss / training.accumulate).backward()  # outside, or what is float32 forward would not be so backward
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value / training.accumulate
         limit = self.config.optimiser.clip_norm
@@ -176,6 +178,11 @@ class Loop(ABC):
     def _count(self, terms: dict[str, Tensor], seconds: float) -> None:
         """Add a step to the epoch's sums, and now and then to the log and the driver's progress."""
         values = dict(zip(terms, torch.stack([value.float() for value in terms.values()]).tolist(), strict=True))
+        if not np.isfinite([values["loss"], values["gradient_norm"]]).all():  # no weight is a number after this step
+            raise RunError(
+                f"Training diverged: the loss or its gradient is no number in step {self.state.step:,}; lower "
+                "optimiser.learning_rate, and give the run another name."
+            )
         self.state.add(values)
         if self.log is None:
             return

@@ -138,6 +138,11 @@ def test_what_does_not_fit_is_refused(values: dict[str, Any], message: str) -> N
         cells_of(**values)
 
 
+def test_a_task_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match="there is no task 'afibb'; the tasks are superclasses"):
+        cells_of(targets={"demo": {"tasks": ["afib", "afibb"]}})
+
+
 def test_another_dataset_to_test_on_is_another_answer_of_the_same_encoder() -> None:
     target = {"dataset": {"uri": "/home"}, "test": {"uri": "/away"}, "tasks": ["afib"]}
     home = {"dataset": {"uri": "/home"}, "tasks": ["afib"]}

@@ -17,7 +17,7 @@ from scipy.special import logit
 
 from physioclr import storage
 from physioclr.comparison import CompareConfig
-from physioclr.errors import RunError
+from physioclr.errors import DatasetError, RunError
 from physioclr.evaluation.metrics import auroc
 from physioclr.pipeline import forecast
 from physioclr.pipeline.compare.job import compare
@@ -171,10 +171,19 @@ def test_the_same_command_elsewhere_gives_the_same_table(
 def test_where_nothing_could_be_done_the_reason_is_the_sentence(
     demo_dataset: PreparedDataset, tmp_path: Path, console: Console
 ) -> None:
-    targets = {"demo": {"dataset": demo_dataset.manifest.config, "tasks": ["superclasses"]}}
-    config = configuration(demo_dataset, tmp_path, targets=targets, methods={"features": {"answers": ["logistic"]}})
-    with pytest.raises(RunError, match=r"No cell of the comparison could be done; the first failed so: .*no labels of"):
+    methods = {"scratch": configuration(demo_dataset, tmp_path).methods["scratch"].model_dump()}
+    config = configuration(demo_dataset, tmp_path, methods=methods, reference="scratch/scratch")
+    with pytest.raises(RunError, match=r"No cell of the comparison could be done; the first failed so: .* diverged"):
         compare(config, console)
+
+
+def test_a_task_without_labels_is_refused_before_anything_is_pretrained(
+    demo_dataset: PreparedDataset, tmp_path: Path, console: Console
+) -> None:
+    targets = {"demo": {"dataset": demo_dataset.manifest.config, "tasks": ["challenge-26", "superclasses"]}}
+    with pytest.raises(DatasetError, match="has no labels of task 'superclasses'; choose another task"):
+        compare(configuration(demo_dataset, tmp_path, targets=targets), console)
+    assert not list(tmp_path.rglob("encoder*"))
 
 
 def test_what_it_takes_is_said_from_stated_rates(demo_dataset: PreparedDataset, tmp_path: Path) -> None:

@@ -56,13 +56,13 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def rows(train: list[int], test: list[int], datasets: int) -> Any:
-    split = SimpleNamespace(train=np.array(train), test=np.array(test))
+def rows(train: list[int], validation: list[int], test: list[int], datasets: int) -> Any:
+    split = SimpleNamespace(train=np.array(train), validation=np.array(validation), test=np.array(test))
     return SimpleNamespace(datasets=("one", "other")[:datasets], split=split, selection=lambda of: of)
 
 
 def test_training_rows_are_looked_for_in_another_dataset_that_is_tested_on(read: list[int], console: Console) -> None:
-    config, data = scratch(), rows([0, 1, 2], [3, 8, 9], datasets=2)
+    config, data = scratch(), rows([0, 1, 2], [5], [3, 8, 9], datasets=2)
     with pytest.raises(UserError, match=r"^Training has seen 1 of the 3 test recordings or their patients .* allow_ov"):
         check_overlap(config, data, console)
     found = check_overlap(config.model_copy(update={"allow_overlap": True}), data, console).stated
@@ -70,8 +70,13 @@ def test_training_rows_are_looked_for_in_another_dataset_that_is_tested_on(read:
     assert (found["overlap_with_training"]["found"], found["overlap_with_training"]["by_patient"]) == (1, 1)
 
 
+def test_validation_rows_are_looked_for_too_as_they_choose(read: list[int], console: Console) -> None:
+    with pytest.raises(UserError, match=r"^Training has seen 1 of the 2 test recordings or their patients"):
+        check_overlap(scratch(), rows([0, 1], [2], [3, 8], datasets=2), console)
+
+
 def test_nothing_is_read_where_nothing_can_overlap(read: list[int], console: Console) -> None:
     """Of one dataset, split by patient, and without pretrained weights."""
-    stated = check_overlap(scratch(), rows([0, 1, 2], [4, 5], datasets=1), console).stated
+    stated = check_overlap(scratch(), rows([0, 1, 2], [6], [4, 5], datasets=1), console).stated
     assert stated == {"overlap": NO_WEIGHTS, "overlap_with_training": None}
     assert read == []

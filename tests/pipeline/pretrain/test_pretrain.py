@@ -10,13 +10,14 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
+from torch import nn
 
 import physioclr
 from physioclr import configfile
@@ -27,14 +28,16 @@ from physioclr.config import (
     OptimiserConfig,
     PrepareConfig,
     PretrainConfig,
+    SplitConfig,
     TrainingConfig,
 )
 from physioclr.errors import DatasetError, RunError
 from physioclr.pipeline.dataset import PreparedDataset, read_table
 from physioclr.pipeline.pretrain import job
-from physioclr.pipeline.pretrain.job import pretrain
+from physioclr.pipeline.pretrain.job import make_plan, pretrain
 from physioclr.pipeline.training.metrics_log import read_metrics
 from physioclr.pipeline.training.placement import Machine
+from physioclr.pipeline.training.state import TrainState, make_optimiser
 
 ROOT = Path(__file__).parents[3]
 
@@ -122,6 +125,26 @@ def test_stopped_after_its_last_checkpoint_it_only_exports(
 
 def losses(run: Path) -> list[float]:
     return [row["loss"] for row in read_metrics(str(run)) if row["kind"] == "step"]
+
+
+def test_it_begins_at_a_checkpoint_of_the_same_data_alone(tmp_path: Path, demo_dataset: PreparedDataset) -> None:
+    """Of another split it may have seen what this run's encoder will be tested on."""
+    config = configuration(demo_dataset, tmp_path, "next", workers=1).model_copy(update={"start": str(tmp_path)})
+    plan = make_plan(config, demo_dataset)
+    model = nn.Linear(2, 2)
+    optimiser, schedule = make_optimiser(model.parameters(), config.optimiser, 10)
+    state = TrainState(model, optimiser, schedule, seed=0, step=1, samples_seen=config.training.batch_size)
+
+    def begun_after(**dataset: Any) -> int:
+        before = config.model_copy(update={"dataset": config.dataset.model_copy(update=dataset), "start": None})
+        state.save(tmp_path, before.model_dump(mode="json"))
+        start = job._start(config, plan)
+        assert start is not None
+        return start.samples_seen
+
+    assert begun_after(workers=3) == config.training.batch_size
+    with pytest.raises(RunError, match=r"other data or another model \(dataset.split.seed differ\)"):
+        begun_after(split=SplitConfig(seed=9))
 
 
 class Begun(Exception):
