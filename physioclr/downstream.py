@@ -114,11 +114,17 @@ class FinetuneConfig(Section):
     model: ModelConfig = ModelConfig()  # of mode scratch without an encoder
     token_pool: TokenPool = "mean"  # what the linear layer is given of a segment's tokens: their mean, or `statistics`
     dropout: Fraction = 0.1  # before the linear layer
+    head: Literal["random", "probe"] = "random"  # what that layer begins as, in modes finetune and all
     augment: FinetuneAugment = FinetuneAugment()
     optimiser: FinetuneOptimiser = FinetuneOptimiser()
     training: FinetuneTraining = FinetuneTraining()
     checkpoint: FinetuneCheckpoint = FinetuneCheckpoint()
     resamples: Annotated[int, Field(ge=0)] = 1000  # of the patients, for the intervals
+
+    @property
+    def begins_as_probe(self) -> bool:
+        """Whether training begins as a probe of the frozen encoder."""
+        return self.head == "probe" and self.mode in ("finetune", "all")
 
     @field_validator("split", mode="before")
     @classmethod

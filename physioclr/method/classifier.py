@@ -16,6 +16,8 @@ from torch.nn import functional
 from physioclr.config import TokenPool
 from physioclr.method.encoder import Encoder, embedding_width
 
+SURE = 10.0  # log-odds
+
 Mode = Literal["probe", "finetune", "all", "scratch"]
 
 
@@ -67,6 +69,13 @@ class Classifier(nn.Module):
     def scores(self, logits_SC: Tensor) -> Tensor:
         """Probability of each class, [S, C]."""
         return torch.sigmoid(logits_SC - self.positive_weight.log())
+
+    @torch.no_grad()
+    def set_head(self, weight_CW: Tensor, bias_C: Tensor) -> None:
+        """Begin with a linear layer whose logits are those of probabilities. A class that it is sure of, as it had one
+        outcome only, is given odds of e to the `SURE`, which training can still change."""
+        self.head.weight.copy_(weight_CW)
+        self.head.bias.copy_(bias_C.clamp(-SURE, SURE) + self.positive_weight.log())
 
     def trainable(self, mode: Mode, decay: float = 1.0) -> list[Group]:
         """Freeze what `mode` does not train, and give what it does, from the head down.

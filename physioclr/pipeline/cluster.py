@@ -27,6 +27,9 @@ from physioclr.sources.pseudonyms import VARIABLE
 # Labels of machines, given by the files in cluster/. Machines without them are for everything.
 ROLE = "physioclr/role"  # head, data or train
 MARKET = "ray.io/market-type"  # on-demand or spot: Ray's own name
+# A run's driver and what Ray Train places beside it, which asks for nothing itself: 0.44 GB and about 0.8 GB, mostly
+# imports. Of many runs at once all would be put on the head, which is the first machine with room.
+DRIVER_BYTES = 1.2e9
 MAY_COME = (
     "physioclr/may-come"  # of the head: the machines that the autoscaler may bring, as `placement.kinds` reads it
 )

@@ -27,6 +27,8 @@ from physioclr.features.reducer import Reducer
 
 FORMAT = 2  # 1 had no `feature_quality`
 FILES_AT_ONCE = 8
+GROUPS_AT_ONCE = 4  # row groups asked for in one go: the storage's answer takes longer than what it sends
+SMALL_GROUPS_AT_ONCE = 64  # without their signals
 
 ROW_SCHEMA = pa.schema(
     [
@@ -140,30 +142,56 @@ class PreparedDataset:
                 wanted.append((shard, places, rows[places] - start))
             start += shard.rows
         if not wanted:
-            return ROW_SCHEMA.empty_table().select(list(columns))
+            return _with_large_signals(ROW_SCHEMA.empty_table().select(list(columns)))
         with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
             parts = list(pool.map(lambda one: self._take_from(one[0], one[2], columns), wanted))
         order = np.concatenate([places[part[0]] for (_, places, _), part in zip(wanted, parts, strict=True)])
-        return pa.concat_tables([part[1] for part in parts]).take(pa.array(np.argsort(order))).combine_chunks()
+        tables = [part[1] for part in parts]
+        del parts
+        return in_one_piece(tables, order)
 
     def _take_from(
         self, shard: ShardEntry, rows: NDArray[np.int64], columns: Sequence[str]
     ) -> tuple[NDArray[np.int64], pa.Table]:
         """Rows of one shard by row group, and the index in `rows` of each. Of a group only what is wanted is kept."""
-        ends = np.cumsum(shard.row_groups)
+        sizes = np.array(shard.row_groups)
+        ends = np.cumsum(sizes)
         group = np.searchsorted(ends, rows, side="right")
+        groups, at_once = np.unique(group), GROUPS_AT_ONCE if "signal" in columns else SMALL_GROUPS_AT_ONCE
         order, tables = [], []
         with open_parquet(storage.join(self.uri, "shards", f"{shard.name}.parquet")) as file:
-            for index in np.unique(group):
-                here = np.flatnonzero(group == index)
-                table = file.read_row_group(int(index), columns=list(columns))
-                tables.append(table.take(pa.array(rows[here] - (ends[index] - shard.row_groups[index]))))
+            for some in np.split(groups, range(at_once, len(groups), at_once)):
+                here = np.flatnonzero((group >= some[0]) & (group <= some[-1]))
+                table = _with_large_signals(file.read_row_groups(some.tolist(), columns=list(columns)))
+                before = np.cumsum(sizes[some]) - sizes[some]  # rows of the table before each of the groups
+                index = np.searchsorted(some, group[here])
+                inside = rows[here] - (ends - sizes)[group[here]]
+                tables.append(table.take(pa.array(before[index] + inside)))
                 order.append(here)
         return np.concatenate(order), pa.concat_tables(tables)
 
     def head(self, split: str, rows: int, columns: Sequence[str] = tuple(ROW_SCHEMA.names)) -> pa.Table:
         """The first `rows` rows of a split (all of them if there are fewer)."""
         return self.take(split, np.arange(min(rows, self.rows(split))), columns)
+
+
+def in_one_piece(tables: list[pa.Table], places: NDArray[np.int64]) -> pa.Table:
+    """The rows of all tables, each at its place among them. Empties `tables`: signals are there twice and not thrice
+    meanwhile, and afterwards once, as a task that reads ahead may hold them for long."""
+    whole = pa.concat_tables(tables).combine_chunks()
+    tables.clear()
+    ordered = whole.take(pa.array(np.argsort(places)))
+    del whole
+    pa.default_memory_pool().release_unused()
+    return ordered
+
+
+def _with_large_signals(table: pa.Table) -> pa.Table:
+    """So that more than 2 GB of signals, 17,895 rows, can be in one piece."""
+    if "signal" not in table.column_names:
+        return table
+    place = table.column_names.index("signal")
+    return table.set_column(place, "signal", table["signal"].cast(pa.large_binary()))
 
 
 @contextmanager

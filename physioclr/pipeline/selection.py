@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from physioclr.pipeline.dataset import PreparedDataset
+from physioclr.pipeline.dataset import PreparedDataset, in_one_piece
 
 Rows = NDArray[np.int64]
 Part = tuple[PreparedDataset, str]  # a dataset's split
@@ -61,4 +61,4 @@ class Selection:
             start += count
         if len(parts) == 1:
             return parts[0]
-        return pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(order)))).combine_chunks()
+        return in_one_piece(parts, np.concatenate(order))

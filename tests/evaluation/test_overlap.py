@@ -128,8 +128,31 @@ def test_patients_who_are_called_otherwise_are_said_not_to_be_checked(
     assert found.patients_checked == found.as_dict()["patients_checked"] == checked
 
 
+@pytest.mark.parametrize("pairs_at_once", [7, 1_000_000])
+def test_exactly_those_that_differ_in_few_bits_are_found(monkeypatch: pytest.MonkeyPatch, pairs_at_once: int) -> None:
+    monkeypatch.setattr("physioclr.evaluation.overlap.PAIRS", pairs_at_once)
+    generator = np.random.default_rng(3)
+    seen = generator.integers(0, 256, (60, 32), dtype=np.uint8)
+    seen[40:] = seen[:20]  # the same recording twice: the first one is named
+    bits = np.unpackbits(seen[generator.integers(0, 60, 200)], axis=1)
+    for row in bits:
+        row[generator.permutation(256)[: generator.integers(0, 30)]] ^= 1  # spread over all bands, or not at all
+    bits[-1] = np.unpackbits(seen[7])
+    bits[-1, :: 256 // SAME_BITS][:SAME_BITS] ^= 1  # as far as may be, in as many bands as there can be
+    test = np.packbits(bits, axis=1)
+    differing = _bits(test, seen)
+    near = np.flatnonzero(differing.min(axis=1) <= SAME_BITS)
+    assert 0 < len(near) < len(test)
+    assert near[-1] == len(test) - 1
+    names = [[("a", str(row), str(row)) for row in range(len(each))] for each in (seen, test)]
+    found = find_overlap(_identities(names[0], seen), _identities(names[1], test))
+    assert found.contents.tolist() == near.tolist()
+    assert found.twins.tolist() == differing.argmin(axis=1)[near].tolist()
+
+
 def test_sets_larger_than_a_chunk_are_compared_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("physioclr.evaluation.overlap.CHUNK", 4)
+    monkeypatch.setattr("physioclr.evaluation.overlap.PAIRS", 3)
     prints = fingerprints(_recordings(11))
     seen = _identities([("a", str(row), str(row)) for row in range(11)], prints)
     test = _identities([("b", str(row), str(row)) for row in range(11)], prints[::-1].copy())

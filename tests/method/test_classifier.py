@@ -51,6 +51,20 @@ def test_what_is_not_trained_does_not_change_and_the_rest_does(mode: str, frozen
     assert changed == expected
 
 
+def test_a_head_that_is_set_gives_the_probabilities_that_it_stands_for() -> None:
+    """Whatever positive outcomes count in the loss; a class that is certain stays one that can be trained."""
+    one = classifier(weight=torch.tensor([1.0, 7.0, 3.0])).eval()
+    weight, bias = torch.randn(3, 16), torch.tensor([0.5, -1.0, -torch.inf])
+    one.set_head(weight, bias)
+    signal = torch.randn(4, 12, 2500)
+    scores = one.scores(one(signal))
+    expected = torch.sigmoid(one.encoder.embed(signal) @ weight.T + bias)
+    torch.testing.assert_close(scores[:, :2], expected[:, :2])
+    weight[2] = 0
+    one.set_head(weight, bias)
+    assert 0 < one.scores(one(signal))[0, 2].item() < 1e-4
+
+
 def test_frozen_parts_stay_in_eval_mode_and_the_others_do_not() -> None:
     one = classifier()
     one.trainable("finetune")

@@ -38,6 +38,7 @@ LATER_KEYS = {
     "ablation": None,
     "dataset.features.noise": None,
     "token_pool": "mean",
+    "head": "random",
     "training.epoch_steps": 1,
     "augment": {"crops": False, "mask_leads": 0.0},
 }
@@ -228,6 +229,8 @@ def _answers(
                 identity = _identity(whole) | {"answer": answer, "dataset": _identity(asked.dataset)}
                 identity["test"] = None if asked.test is None else _identity(asked.test)
                 identity["encoder"] = encoder.config.name if encoder else None
+                if scored not in ("finetune", "all"):
+                    identity.pop("head", None)
                 if scored not in TRAINED:  # nothing of the training loop matters to what is fitted
                     no_part = ("optimiser", "training", "model", "augment") + (() if encoder else ("token_pool",))
                     identity = {key: value for key, value in identity.items() if key not in no_part}

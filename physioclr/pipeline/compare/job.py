@@ -156,7 +156,8 @@ def _with_cpus(config: Any, cpus: float) -> Any:
 
 def _remote(function: Callable[..., None]) -> Any:
     """A task that drives a cell; the cell's own tasks and workers take the CPUs. Begun again if its machine is lost."""
-    return ray.remote(num_cpus=0, max_retries=3, label_selector=cluster.for_drivers())(function)
+    where = cluster.for_drivers()
+    return ray.remote(num_cpus=0, memory=cluster.DRIVER_BYTES, max_retries=3, label_selector=where)(function)
 
 
 def _make_encoder(cell: EncoderCell, wanted: Sequence[EmbedConfig], noisy: Sequence[NoisyEmbeddings]) -> None:

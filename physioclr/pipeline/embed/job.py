@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -28,7 +29,7 @@ from physioclr.encoder import load_encoder
 from physioclr.errors import DatasetError, RunError
 from physioclr.method.encoder import embedding_width
 from physioclr.pipeline import cluster
-from physioclr.pipeline.dataset import REJECTED_SCHEMA, PreparedDataset, read_table, write_table
+from physioclr.pipeline.dataset import FILES_AT_ONCE, REJECTED_SCHEMA, PreparedDataset, read_table, write_table
 from physioclr.pipeline.lease import held
 from physioclr.pipeline.prepare.extract import ReadUnit
 from physioclr.pipeline.prepare.job import READ_CPUS, plan_recordings, remove_work
@@ -169,7 +170,7 @@ def _stream(config: EmbedConfig, todo: Sequence[Unit]) -> Dataset:
     )
     return tables.map_batches(
         EmbedUnit,
-        fn_constructor_args=(config.uri, config.encoder, config.token_pool),
+        fn_constructor_args=(config.uri, config.encoder, config.token_pool, gpu),
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=_EMBED_CPUS,
@@ -205,9 +206,9 @@ class ReadRows:
 class EmbedUnit:
     """Actor: embeds the windows of a unit and writes its file. Returns the unit's counts."""
 
-    def __init__(self, uri: str, encoder: str, token_pool: TokenPool) -> None:
+    def __init__(self, uri: str, encoder: str, token_pool: TokenPool, gpu: bool) -> None:
         self._uri, self._token_pool = uri, token_pool
-        self._encoder = load_encoder(encoder)
+        self._encoder = load_encoder(encoder, None if gpu else "cpu")  # actors without a GPU would share the first one
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """A unit's rows; those without a signal are rejected ones. The file holds FACTS and `embedding` [2 x width]."""
@@ -245,7 +246,8 @@ def _count(config: EmbedConfig) -> dict[str, Any]:
     counts: dict[str, Any] = {"recordings": len(recordings), "10 s windows": windows}
     if config.prepared is None:
         parts = storage.list_files(storage.join(config.uri, "work", "rejected"), ".parquet")
-        rejected = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *(read_table(part) for part in parts)])
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            rejected = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *pool.map(read_table, parts)])
         write_table(rejected, storage.join(config.uri, "rejected.parquet"), row_group_rows=65_536)
         counts["rejected"] = int((rejected["window"].to_numpy() < 0).sum())
         counts["list of the rejected"] = storage.join(config.uri, "rejected.parquet")
@@ -254,5 +256,6 @@ def _count(config: EmbedConfig) -> dict[str, Any]:
 
 def read_embeddings(uri: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The given columns of each file of embeddings at `uri`, in the order of the recordings."""
-    for file in storage.list_files(storage.join(uri, "embeddings"), ".parquet"):
-        yield read_table(file, columns)
+    files = storage.list_files(storage.join(uri, "embeddings"), ".parquet")
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        yield from pool.map(lambda file: read_table(file, columns), files)

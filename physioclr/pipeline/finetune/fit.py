@@ -94,7 +94,7 @@ def _export_best(
         best = load_checkpoint(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         last.to_directory(folder)
-        epochs = len(load_checkpoint(Path(folder))["history"])
+        epochs = len(load_checkpoint(Path(folder))["history"]) - config.begins_as_probe
     classifier = Classifier(Network(model), len(data.task.classes), config.dropout, token_pool=config.token_pool)
     classifier.load_state_dict(best["model"])
     export_classifier(
@@ -117,6 +117,8 @@ def _export_best(
         "parameters": parameter_count(classifier),
     }
     choice = f"number {facts['best_epoch']} of {epochs} epochs was best"
+    if not facts["best_epoch"]:
+        choice = f"none of {epochs} epochs was better than the probe that it began as"
     how = f"{config.mode}, {facts['parameters']:,} parameters; {choice}"
     return Fitted(how, facts)
 
@@ -124,7 +126,7 @@ def _export_best(
 def fit_linear_probe(
     config: FinetuneConfig, data: Labelled, embedded: dict[str, NDArray[np.float32]], encoder: Encoder, target: str
 ) -> tuple[dict[str, Floats], Fitted]:
-    """A probe of segments' embeddings [n, 2, d], exported to `target`; its scores of validation and test rows."""
+    """A probe of segments' embeddings [n, 2, d] of each part, exported to `target`; its scores of all but training."""
     x = {name: values.reshape(-1, values.shape[-1]) for name, values in embedded.items()}
     y = {name: np.repeat(data.y[data.part(name)], SEGMENTS, axis=0) for name in embedded}
     probe = fit_probe(x["train"], y["train"], x["validation"], y["validation"])
@@ -141,7 +143,7 @@ def fit_linear_probe(
         token_pool=config.token_pool,
     )
     classes = len(data.task.classes)
-    scores = {name: probe.scores(x[name]).reshape(-1, SEGMENTS, classes) for name in ("validation", "test")}
+    scores = {name: probe.scores(x[name]).reshape(-1, SEGMENTS, classes) for name in x if name != "train"}
     facts = {"c": probe.c, "converged": probe.converged, "parameters": weight.size + bias.size}
     how = f"probe, L2 with C = {probe.c:g}" + ("" if probe.converged else ", not converged")
     return scores, Fitted(how, facts)

@@ -1,6 +1,7 @@
 """The fine-tuning job: labels and an encoder to a classifier, its predictions, figures and report.
 
 URI/encoder/             the classifier: encoder, `head.safetensors`, `classes.json`
+    probe/               the same of the probe that training began as, if `head` is probe
     predictions.parquet  a row a 5 s segment of the validation and test rows
     report.html
     summary.json         written last: the run is complete
@@ -10,6 +11,7 @@ URI/encoder/             the classifier: encoder, `head.safetensors`, `classes.j
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,8 @@ from physioclr.pipeline.finetune.labelled import Labelled, read_labelled
 from physioclr.pipeline.finetune.report import class_name, write_report
 from physioclr.pipeline.finetune.result import figures_of, write_predictions
 from physioclr.pipeline.finetune.trained_on import SCHEMA, identities_of, overlap_of, read_trained_on, write_trained_on
+from physioclr.pipeline.finetune.worker import beginning
+from physioclr.pipeline.selection import Rows
 from physioclr.pipeline.training.placement import hints, place_workers
 
 NOT_CHECKED = "not checked: the encoder does not say which recordings it was trained on (no trained_on.parquet)"
@@ -228,17 +232,41 @@ def _fit(
 ) -> tuple[dict[str, NDArray[np.float64]], Fitted]:
     """Scores [n, 2, C] of the validation and test rows, from the classifier exported below `uri`."""
     target = storage.join(uri, "encoder")
-    parts = ("train", "validation", "test") if config.mode == "probe" else ("validation", "test")
-    rows = np.sort(np.concatenate([data.part(name) for name in parts]))
-    places = {name: np.searchsorted(rows, data.part(name)) for name in parts}
     if config.mode == "probe":
         assert encoder is not None, "the configuration sees to it"
-        whole = embeddings_of(data.selection(rows), str(config.encoder), config.token_pool, gpu, console)
-        embedded = {name: whole[place] for name, place in places.items()}
+        embedded = _embedded(config, data, ("train", "validation", "test"), gpu, console)
         return fit_linear_probe(config, data, embedded, encoder, target)
+    if config.begins_as_probe:
+        assert encoder is not None, "the configuration sees to it"
+        _fit_the_beginning(config, uri, data, encoder, gpu, console)
     fitted = fit_classifier(config, uri, data, model, target, console)
+    rows, places = _together(data, ("validation", "test"))
     whole = scores_of(data.selection(rows), target, gpu, console)
     return {name: whole[place].astype(np.float64) for name, place in places.items()}, fitted
+
+
+def _together(data: Labelled, parts: Sequence[str]) -> tuple[Rows, dict[str, Rows]]:
+    """The rows of several parts, ascending, and the places of each part's among them."""
+    rows = np.sort(np.concatenate([data.part(name) for name in parts]))
+    return rows, {name: np.searchsorted(rows, data.part(name)) for name in parts}
+
+
+def _embedded(
+    config: FinetuneConfig, data: Labelled, parts: Sequence[str], gpu: bool, console: Console
+) -> dict[str, NDArray[np.float32]]:
+    """Embeddings [n, 2, d] of the rows of each part."""
+    rows, places = _together(data, parts)
+    whole = embeddings_of(data.selection(rows), str(config.encoder), config.token_pool, gpu, console)
+    return {name: whole[place] for name, place in places.items()}
+
+
+def _fit_the_beginning(
+    config: FinetuneConfig, uri: str, data: Labelled, encoder: Encoder, gpu: bool, console: Console
+) -> None:
+    """Leave the probe that training begins as in its place, unless it is there already."""
+    if not storage.exists(storage.join(beginning(uri), "classes.json")):  # what is written last
+        embedded = _embedded(config, data, ("train", "validation"), gpu, console)
+        fit_linear_probe(config, data, embedded, encoder, beginning(uri))
 
 
 def _finish(

@@ -13,6 +13,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from physioclr import storage
+from physioclr.classifier import load_classifier
 from physioclr.config import ModelConfig
 from physioclr.downstream import FinetuneConfig
 from physioclr.encoder import load_encoder
@@ -62,13 +64,22 @@ def finetune_worker(settings: dict[str, Any]) -> None:
     FinetuneWorker(settings["job"]).run()
 
 
-def new_classifier(config: FinetuneConfig, model: ModelConfig, positive_weight: Tensor) -> Classifier:
+def beginning(run_uri: str) -> str:
+    """Where the classifier is that training begins as, if it is not one with a random head."""
+    return storage.join(run_uri, "probe")
+
+
+def new_classifier(config: FinetuneConfig, run_uri: str, model: ModelConfig, positive_weight: Tensor) -> Classifier:
     """The classifier before its first step, on the CPU."""
     if config.mode == "scratch" or config.encoder is None:
         network = Encoder(model)
     else:
         network = load_encoder(config.encoder, device="cpu").network
-    return Classifier(network, len(positive_weight), config.dropout, positive_weight, config.token_pool)
+    classifier = Classifier(network, len(positive_weight), config.dropout, positive_weight, config.token_pool)
+    if config.begins_as_probe:
+        probe = load_classifier(beginning(run_uri), device="cpu")
+        classifier.set_head(probe.weight, probe.bias)
+    return classifier
 
 
 class FinetuneWorker(Loop):
@@ -78,7 +89,7 @@ class FinetuneWorker(Loop):
 
     def build(self) -> nn.Module:
         """Encoder and head; what the mode does not train is frozen."""
-        self.classifier = new_classifier(self.config, self.job.model, self.job.positive_weight)
+        self.classifier = new_classifier(self.config, self.job.run_uri, self.job.model, self.job.positive_weight)
         self._groups = self.classifier.trainable(self.config.mode, self.config.optimiser.layer_decay)
         return self.classifier.train()
 
@@ -86,6 +97,11 @@ class FinetuneWorker(Loop):
         """Groups from the head down; the schedule is that of the head."""
         rate = self.config.optimiser.learning_rate
         return [{"params": list(group.parameters), "lr": rate * group.scale} for group in self._groups]
+
+    def begin(self) -> None:
+        """A probe is judged before it is trained: if no epoch is better it is what remains."""
+        if self.config.begins_as_probe and not self.state.history:
+            self.end_epoch()
 
     def forward(self, grain: Grain, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted cross-entropy of both halves of the micro-batch's recordings."""

@@ -55,16 +55,19 @@ class Monitor:
         self, dataset: PreparedDataset, config: PretrainConfig, reducer: dict[str, torch.Tensor], rank: int, world: int
     ) -> None:
         monitor = config.monitor
-        sizes = {"train": monitor.train_recordings, "validation": monitor.validation_recordings}
-        tables = [dataset.head(split, count, (*COLUMNS_READ, *LABEL_COLUMNS)) for split, count in sizes.items()]
-        counts = [table.num_rows for table in tables]
-        self._is_training = np.repeat([True, False], counts)
+        asked = {"train": monitor.train_recordings, "validation": monitor.validation_recordings}
+        sizes = {split: min(count, dataset.rows(split)) for split, count in asked.items()}
+        self._is_training = np.repeat([True, False], [sizes["train"], sizes["validation"]])
         self._reducer, self._delta, self._rank, self._world = reducer, config.objective.delta, rank, world
-        whole = [
-            grain_of(table, np.arange(table.num_rows), np.arange(table.num_rows)) for table in tables if table.num_rows
+        mine = {split: np.arange(count)[rank::world] for split, count in sizes.items()}
+        before = {"train": 0, "validation": sizes["train"]}  # one numbering of both
+        self._share = [
+            grain_of(dataset.take(split, rows, COLUMNS_READ), rows, rows + before[split])
+            for split, rows in mine.items()
+            if len(rows)
         ]
-        self._share = [_every(grain, rank, world) for grain in _numbered(whole)]
-        self._labels = _labels(tables, monitor.probe) if rank == 0 else None
+        labelled = [dataset.head(split, count, LABEL_COLUMNS) for split, count in sizes.items()] if rank == 0 else []
+        self._labels = _labels(labelled, monitor.probe) if rank == 0 else None
 
     def measure(self, encoder: Encoder, device: torch.device) -> dict[str, float]:
         """Figures of the epoch on rank 0 (the other ranks only embed, and get an empty dict)."""
@@ -142,19 +145,5 @@ def _labels(tables: Sequence[pa.Table], wanted: str) -> Labels | None:
     return Labels(task.name, task.classes, y, in_task)
 
 
-def _numbered(grains: list[Grain]) -> list[Grain]:
-    """Grains of several splits with one numbering of their records."""
-    numbered, start = [], 0
-    for grain in grains:
-        numbered.append(Grain(**{**vars(grain), "record": grain.record + start}))
-        start += len(grain.record)
-    return numbered
-
-
 def _rows(grain: Grain, rows: slice) -> Grain:
     return Grain(**{name: value[rows] for name, value in vars(grain).items()})
-
-
-def _every(grain: Grain, rank: int, world: int) -> Grain:
-    """This worker's share: rows rank, rank + world, ..., copied so that the others' memory goes."""
-    return Grain(**{name: value[rank::world].copy() for name, value in vars(grain).items()})

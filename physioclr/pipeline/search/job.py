@@ -35,7 +35,6 @@ from physioclr.pipeline.search.trial import run_trial
 from physioclr.pipeline.training.placement import room
 from physioclr.search import METRIC, PROPOSAL, SearchConfig
 
-DRIVER_BYTES = 500e6  # of a trial's own process. It only waits for its workers, which have CPUs of their own
 MAY_DIFFER = (
     *("trials", "parallel", "retries", "placement_timeout_s", "then", "full", "finetune", "cost"),
     *("pretrain.name", "pretrain.output"),  # each trial has its own
@@ -141,7 +140,7 @@ def _tune(
 
 def _for_drivers() -> dict[str, float] | tune.PlacementGroupFactory:
     """What a trial's driver takes, and where; its workers take the CPUs."""
-    needed, selector = {"memory": DRIVER_BYTES}, cluster.for_drivers()
+    needed, selector = {"memory": cluster.DRIVER_BYTES}, cluster.for_drivers()
     return tune.PlacementGroupFactory([needed], bundle_label_selector=[selector]) if selector else needed
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 from numpy.typing import NDArray
-from ray.data import DataContext, Dataset, ExecutionOptions, TaskPoolStrategy
+from ray.data import DataContext, Dataset, ExecutionOptions, ExecutionResources, TaskPoolStrategy
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.train import DataConfig
 
@@ -28,6 +28,9 @@ from physioclr.pipeline.training.packing import COLUMNS_READ, grain_of, pack
 
 PAUSE_SECONDS = 0.02
 READERS_A_WORKER = 4  # at most; one reads 2,000 to 3,000 recordings a second from a local disk
+AHEAD_OF_WORKER, AHEAD_OF_TASK = 4, 3  # blocks: two that a worker has asked for and two more; those of a task under way
+SAMPLE_BYTES = 125_000  # of a packed sample: 12 leads of 5,000 int16, and features
+FEWEST_BYTES = 256e6  # may be read ahead anyway
 CPUS = 0.25  # of a task: what most of them do is wait, and three quarters of the CPUs for reading may be lost
 
 
@@ -97,17 +100,32 @@ def in_plan_order() -> DataConfig:
     return DataConfig(execution_options=_options(), enable_shard_locality=False)
 
 
-def _options() -> ExecutionOptions:
-    return ExecutionOptions(preserve_order=True, label_selector=cluster.for_data())
+def _options(ahead_bytes: float | None = None) -> ExecutionOptions:
+    limits = ExecutionResources.for_limits(object_store_memory=ahead_bytes)
+    return ExecutionOptions(preserve_order=True, label_selector=cluster.for_data(), resource_limits=limits)
+
+
+def ahead_bytes(workers: int, at_once: int, grain: int) -> float:
+    """How much may be read ahead for so many workers by so many tasks, in blocks of `grain` samples.
+
+    Of its own, Ray Data would fill a quarter of the memory of all machines' object stores. But what is read lies on the
+    machines that read, and beside large machines with GPUs these are small: it would go to their disks and come back.
+    """
+    return max((AHEAD_OF_WORKER * workers + AHEAD_OF_TASK * at_once) * grain * SAMPLE_BYTES, FEWEST_BYTES)
 
 
 class RestOfPlan(DataConfig):
-    """As `in_plan_order`, of a stream that is made at each start of the workers, for as many as there are then."""
+    """As `in_plan_order`, of a stream that is made at each start of the workers, for as many as there are then.
 
-    def __init__(self, stream: Callable[[int], Dataset]) -> None:
+    `stream` gives it, and how many bytes of it may be read ahead.
+    """
+
+    def __init__(self, stream: Callable[[int], tuple[Dataset, float]]) -> None:
         super().__init__(execution_options=_options(), enable_shard_locality=False)
         self._stream = stream
 
     def configure(self, datasets: Any, world_size: int, *others: Any, **more: Any) -> Any:
         """What Ray Train calls: each worker's part of the stream, for the name that it knows the training data by."""
-        return super().configure({name: self._stream(world_size) for name in datasets}, world_size, *others, **more)
+        stream, ahead = self._stream(world_size)
+        self._user_execution_options = _options(ahead)
+        return super().configure(dict.fromkeys(datasets, stream), world_size, *others, **more)

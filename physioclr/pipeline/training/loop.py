@@ -118,7 +118,7 @@ class Loop(ABC):
             if notice and self.log is not None:
                 self.job.board.blame.remote(PREEMPTION)
             if self.state.step % plan.steps_per_epoch == 0:
-                self._end_epoch()
+                self.end_epoch()
             elif notice or (between and self.state.step % between == 0):
                 at_once = notice or checkpoint.every_steps == 1
                 self._save(self.state.means(), waiting=at_once)
@@ -193,7 +193,8 @@ class Loop(ABC):
             row = {"kind": "step", "step": self.state.step, "samples": self.state.samples_seen, "time": time.time()}
             self.log.add({**row, **values, "learning_rate": learning_rate, "samples_per_second": rate})
 
-    def _end_epoch(self) -> None:
+    def end_epoch(self) -> None:
+        """Measure, and save what there is now."""
         means, figures = self.state.means(), self.measure()
         if self.log is not None:
             epoch = self.state.step // self.job.plan.steps_per_epoch

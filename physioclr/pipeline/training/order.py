@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class Plan:
     seed: int
     passes: int = 1
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Optimiser steps in an epoch. The rows beyond the last whole batch wait for another epoch's order."""
         return self.passes * sum(self.group_rows) // self.batch_size

@@ -11,7 +11,7 @@ from ray.train import Result
 from physioclr import storage
 from physioclr.pipeline import cluster
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.training.feed import readers, training_stream
+from physioclr.pipeline.training.feed import CPUS, ahead_bytes, readers, training_stream
 from physioclr.pipeline.training.order import Plan
 from physioclr.pipeline.training.placement import Workers
 
@@ -28,18 +28,21 @@ class Samples:
 
 def rest_of_plan(
     uri: str, samples: Samples, asked: Workers, accumulate: int, start: int = 0
-) -> Callable[[int], Dataset]:
+) -> Callable[[int], tuple[Dataset, float]]:
     """What is called at every start of so many of the workers `asked` for: the samples after the latest checkpoint,
-    streamed in their micro-batches. Without a checkpoint, those after the first `start`."""
+    streamed in their micro-batches, and how many bytes of them may be read ahead. Without a checkpoint, those after the
+    first `start`."""
 
-    def stream(workers: int) -> Dataset:
+    def stream(workers: int) -> tuple[Dataset, float]:
         cluster.quiet()
         grain = samples.plan.batch_size // (accumulate * workers)
         seen = latest_samples_seen(uri, start)
-        spare = cluster.resources()["CPU"] - workers * asked.cpus
+        at_once = readers(workers, cluster.resources()["CPU"] - workers * asked.cpus)
+        cpus = CPUS
         if asked.elastic:  # these may come to hold every CPU
-            return training_stream(samples.selection, samples.plan, seen, grain, max(2, readers(workers, spare)), 0.0)
-        return training_stream(samples.selection, samples.plan, seen, grain, readers(workers, spare))
+            at_once, cpus = max(2, at_once), 0.0
+        given = training_stream(samples.selection, samples.plan, seen, grain, at_once, cpus)
+        return given, ahead_bytes(workers, at_once, grain)
 
     return stream
 

@@ -167,6 +167,27 @@ def test_the_convolutions_change_in_the_modes_that_train_them(
         assert bool(changed & convolutions) == (changes == "both")
 
 
+def test_training_may_begin_as_the_probe_and_then_leaves_nothing_worse(
+    demo_dataset: PreparedDataset, encoder: str, output: Path, console: Console
+) -> None:
+    """With steps that change nothing, what is left is the probe, whose figures are those of mode probe."""
+    values: dict[str, Any] = {"token_pool": "statistics", "task": "afib"}
+    probe = finetune(configuration(demo_dataset, encoder, output, "begin", mode="probe", **values), console)
+    values |= {"mode": "all", "head": "probe", "dropout": 0.0, "model": {**MODEL.model_dump(), "dropout": 0.0}}
+    training = {"optimiser": {"learning_rate": 1e-12}, "training": {"epochs": 1}}
+    config = configuration(demo_dataset, encoder, output, "begun", **values, **training)
+    summary = finetune(config, console)
+    tables = [read_table(one["predictions"]).to_pandas() for one in (probe, summary)]
+    np.testing.assert_allclose(tables[0]["score_AFIB"], tables[1]["score_AFIB"], atol=1e-3)
+    epochs = [row for row in read_metrics(str(output / "begun")) if row["kind"] == "epoch"]
+    assert [row["epoch"] for row in epochs] == [0, 1], "the probe is judged before it is trained"
+    assert summary["trained"]["epochs"] == 1
+    assert summary["trained"]["best_epoch"] == 0, "of epochs that are equally good the first"
+    assert summary["trained"]["how"].endswith("none of 1 epochs was better than the probe that it began as")
+    (output / "begun" / "summary.json").unlink()  # as if it was killed before the end
+    assert finetune(config, console)["trained"] == summary["trained"]
+
+
 def test_a_subset_smaller_than_a_batch_is_trained_on_with_a_smaller_one(
     finished: dict[str, dict[str, Any]], output: Path
 ) -> None:

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ray.data import ExecutionOptions
 
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.prepare.layout import SPLITS
 from physioclr.pipeline.selection import Selection
-from physioclr.pipeline.training.feed import CPUS, ReadSpan, readers, training_stream
+from physioclr.pipeline.training.feed import CPUS, ReadSpan, _options, ahead_bytes, readers, training_stream
 from physioclr.pipeline.training.order import Plan
 from physioclr.pipeline.training.packing import unpack
 
@@ -31,9 +30,15 @@ def plan_of(dataset: PreparedDataset, batch_size: int, epochs: int = 2) -> Plan:
     return Plan(tuple(dataset.group_rows("train").tolist()), batch_size, epochs, mix=2, seed=3)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_read_ahead_fits_beside_those_who_read_it() -> None:
+    """Their machines' object stores hold 0.3 of 32 GB each: `cluster/aws.yaml`, eight machines for 64 workers."""
+    assert ahead_bytes(64, readers(64, 500.0), 64) < 8 * 0.3 * 32e9 / 2
+    assert ahead_bytes(1, 1, 2048) >= 3 * 2048 * 12 * 5000 * 2, "what the worker asks for, and what is on its way"
+
+
+@pytest.mark.parametrize(("workers", "ahead"), [(1, None), (2, 1e6)])  # 1 MB: two blocks
 def test_each_worker_gets_its_slice_of_every_step(
-    demo_dataset: PreparedDataset, workers: int, monkeypatch: pytest.MonkeyPatch
+    demo_dataset: PreparedDataset, workers: int, ahead: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of(demo_dataset, batch_size=4)
     grain, start = 4 // workers, 8
@@ -45,7 +50,7 @@ def test_each_worker_gets_its_slice_of_every_step(
 
     monkeypatch.setattr(ReadSpan, "__call__", slow_now_and_then)
     stream = training_stream(Selection.of(demo_dataset, ("train",)), plan, start, grain)
-    stream.context.execution_options = ExecutionOptions(preserve_order=True)
+    stream.context.execution_options = _options(ahead)
     shards = stream.streaming_split(workers, equal=True)
     seen: list[list[np.ndarray]] = [[] for _ in shards]
 
