@@ -12,9 +12,9 @@ from physioclr.section import AboveZero, NotNegative, Positive, Section
 
 # How a method answers a task. Of an encoder: `probe`, `finetune` (transformer trained), `all` (everything trained), and
 # each of these together with logistic regression on the 150 features (`+features`: the mean of both log-odds), or with
-# that and gradient boosting, weighed as is best on validation (`+weighed`). Without one: the encoder trained
-# from nothing (`scratch`), the features with logistic regression (`logistic`) or gradient boosting (`boosting`), and
-# `minirocket`.
+# that and gradient boosting, weighed as is best on validation (`+weighed`); what is trained also with the encoder's
+# probe beside it (`+probe+weighed`). Without one: the encoder trained from nothing (`scratch`), the features with logistic
+# regression (`logistic`) or gradient boosting (`boosting`), and `minirocket`.
 Answer = Literal[
     "probe",
     "probe+features",
@@ -22,9 +22,11 @@ Answer = Literal[
     "finetune",
     "finetune+features",
     "finetune+weighed",
+    "finetune+probe+weighed",
     "all",
     "all+features",
     "all+weighed",
+    "all+probe+weighed",
     "scratch",
     "logistic",
     "boosting",
@@ -35,10 +37,12 @@ PARTS: dict[Answer, tuple[Answer, ...]] = {  # those whose log-odds are averaged
     "probe+weighed": ("probe", "logistic", "boosting"),
     "finetune+features": ("finetune", "logistic"),
     "finetune+weighed": ("finetune", "logistic", "boosting"),
+    "finetune+probe+weighed": ("finetune", "probe", "logistic", "boosting"),
     "all+features": ("all", "logistic"),
     "all+weighed": ("all", "logistic", "boosting"),
+    "all+probe+weighed": ("all", "probe", "logistic", "boosting"),
 }
-WEIGHED: tuple[Answer, ...] = ("probe+weighed", "finetune+weighed", "all+weighed")
+WEIGHED: tuple[Answer, ...] = tuple(answer for answer in PARTS if answer.endswith("weighed"))
 OF_AN_ENCODER: tuple[Answer, ...] = ("probe", "finetune", "all", *PARTS)
 TRAINED: tuple[Answer, ...] = ("finetune", "all", "scratch")  # by Ray Train; the others are fitted
 SET_BY_CELLS = ("mode", "task", "own", "test", "split", "label_fraction", "subset_seed")  # of `finetune`

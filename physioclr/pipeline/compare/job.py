@@ -136,12 +136,17 @@ def _noise_tasks(answers: Sequence[AnswerCell]) -> list[tuple[str, Callable[[], 
 
 
 def _encoder_task(cell: EncoderCell, answers: Sequence[AnswerCell], cpus: float) -> Callable[[], None]:
-    """Where the embeddings of this encoder are needed: by fitted answers."""
-    fitted = [each for each in answers if each.encoder is cell and not each.made_of[0].trained]
+    """An encoder and its embeddings."""
+    fitted = fitted_to(cell, answers)
     wanted = {one.uri: one for each in fitted for one in each.embeddings}
     noisy = {each.noisy_embeddings.uri: each.noisy_embeddings for each in fitted if each.noise is not None}
     placed = replace(cell, config=_with_cpus(cell.config, cpus))
     return lambda: ray.get(_remote(_make_encoder).remote(placed, [*wanted.values()], [*noisy.values()]))
+
+
+def fitted_to(encoder: EncoderCell, answers: Sequence[AnswerCell]) -> list[AnswerCell]:
+    """The answers, and parts of answers, that need the encoder's embeddings."""
+    return [one for each in answers for one in each.made_of if one.encoder is encoder and not one.trained]
 
 
 def _answer_task(cell: AnswerCell, cpus: float) -> Callable[[], None]:

@@ -12,6 +12,7 @@ from physioclr.comparison import CompareConfig
 from physioclr.config import FeatureConfig, NoiseConfig
 from physioclr.errors import ConfigError
 from physioclr.pipeline.compare.cells import AnswerCell, EncoderCell, _identity, cells
+from physioclr.pipeline.compare.job import fitted_to
 from physioclr.pipeline.run import claim
 
 METHODS: dict[str, Any] = {
@@ -136,6 +137,18 @@ def test_a_wrong_key_of_a_method_is_named() -> None:
 def test_what_does_not_fit_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         cells_of(**values)
+
+
+def test_what_is_trained_and_its_probe_are_together_one_answer() -> None:
+    """The probe is the one of the encoder, whatever training begins as, and needs its embeddings."""
+    methods = {"physioclr": {"answers": ["all+probe+weighed"], "finetune": {"head": "probe"}}}
+    (encoder,), (cell,) = cells_of(methods=methods, reference="physioclr/all+probe+weighed")
+    assert [part.answer for part in cell.made_of] == ["all", "probe", "logistic", "boosting"]
+    probe = next(one for one in cells_of()[1] if one.answer == "probe")
+    assert fitted_to(encoder, [cell]) == [cell.made_of[1]]
+    assert cell.made_of[1].uri == probe.uri
+    random = cells_of(methods={"physioclr": {"answers": ["all"]}}, reference="physioclr/all")[1][0]
+    assert random.uri != cell.made_of[0].uri, "what training begins as is part of what is trained"
 
 
 def test_a_task_that_there_is_not_is_refused() -> None:
