@@ -13,8 +13,8 @@ from physioclr.section import AboveZero, NotNegative, Positive, Section
 # How a method answers a task. Of an encoder: `probe`, `finetune` (transformer trained), `all` (everything trained), and
 # each of these together with logistic regression on the 150 features (`+features`: the mean of both log-odds), or with
 # that and gradient boosting, weighed as is best on validation (`+weighed`); what is trained also with the encoder's
-# probe beside it (`+probe+weighed`). Without one: the encoder trained from nothing (`scratch`), the features with logistic
-# regression (`logistic`) or gradient boosting (`boosting`), and `minirocket`.
+# probe beside it (`+probe+weighed`). Without one: the encoder trained from nothing (`scratch`), the features with
+# logistic regression (`logistic`) or gradient boosting (`boosting`), and `minirocket`.
 Answer = Literal[
     "probe",
     "probe+features",

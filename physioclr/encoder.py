@@ -7,6 +7,7 @@ embeddings = encoder.encode(signals, fs=500, leads=["I", "II", ...])      # [n, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -47,6 +48,14 @@ class Encoder:
         self.trained_on = trained_on
         self.width = resolve(model).width
         self.device = device
+
+    @property
+    def digest(self) -> str:
+        """Changes with the weights."""
+        found = hashlib.sha256()
+        for name, value in sorted(self.network.state_dict().items()):
+            found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
 
     def encode(
         self,

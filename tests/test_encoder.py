@@ -74,6 +74,14 @@ def test_recordings_of_two_lengths_and_none_are_refused(encoder: Encoder) -> Non
             encoder.encode(np.zeros((12, 5000)), 500, leads, **other)  # type: ignore[arg-type]
 
 
+def test_other_weights_are_another_digest(encoder: Encoder) -> None:
+    before = encoder.digest
+    assert encoder.digest == before
+    with torch.no_grad():
+        encoder.network.input_norm.bias[0] += 1e-6
+    assert encoder.digest != before
+
+
 def test_an_encoder_that_diverged_is_refused(encoder: Encoder, tmp_path: Path) -> None:
     network = copy.deepcopy(encoder.network)
     with torch.no_grad():

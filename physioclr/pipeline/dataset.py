@@ -8,6 +8,7 @@ URI/manifest.json       written last: a dataset without it does not exist
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -120,6 +121,12 @@ class PreparedDataset:
     def reducer(self) -> Reducer:
         """Scaler and PCA of the features."""
         return Reducer.from_json(storage.read_text(storage.join(self.uri, "reducer.json")))
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes with the rows that are there, and not with how they came there."""
+        said = {"format", "rows", "patients", "rejected_by_reason", "feature_status", "shards"}
+        return hashlib.sha256(self.manifest.model_dump_json(include=said).encode()).hexdigest()[:16]
 
     def split_shards(self, split: str) -> list[ShardEntry]:
         """The shards of one split, in order."""

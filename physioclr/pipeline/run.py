@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -102,6 +102,21 @@ def claim(config: RunConfiguration) -> str:
 def check_claim(config: RunConfiguration) -> None:
     """Raise `RunError` when the run's name belongs to another configuration."""
     check_same("run", config, MACHINE_KEYS)
+
+
+def check_inputs(config: Named, digests: Mapping[str, str]) -> None:
+    """Note what the run reads, URI to digest, when it begins, and later raise `RunError` where that has changed."""
+    file = storage.join(run_uri(config), "inputs.json")
+    if not storage.exists(file):
+        storage.write_text(file, json.dumps(digests, indent=1) + "\n")
+        return
+    before = json.loads(storage.read_text(file))
+    changed = [uri for uri, digest in digests.items() if before.get(uri, digest) != digest]
+    if changed:
+        raise RunError(
+            f"{' and '.join(changed)} has been made anew since the run {config.name!r} in {config.output} began; give "
+            "this one another name, or delete that run."
+        )
 
 
 def check_same(what: str, config: Named, ignore: Sequence[str]) -> None:

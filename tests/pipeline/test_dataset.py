@@ -54,6 +54,16 @@ def test_rows_of_many_row_groups_come_in_the_order_asked_for(tmp_path: Path, col
             assert table.schema.field("signal").type == pa.large_binary(), "or 2 GB of signals are no table"
 
 
+def test_another_content_is_another_digest(demo_dataset: PreparedDataset) -> None:
+    def changed(**values: Any) -> PreparedDataset:
+        return PreparedDataset(demo_dataset.uri, demo_dataset.manifest.model_copy(update=values))
+
+    shards = demo_dataset.manifest.shards
+    other = (*shards[:-1], shards[-1].model_copy(update={"bytes": shards[-1].bytes + 1}))
+    assert changed(shards=other).digest != demo_dataset.digest
+    assert changed(config={}, patient_key="other").digest == demo_dataset.digest
+
+
 def test_the_head_is_the_first_rows_or_all(demo_dataset: PreparedDataset) -> None:
     whole = demo_dataset.head("train", 10_000, ["record_id"])
     assert demo_dataset.head("train", 7, ["record_id"]).equals(whole.slice(0, 7).combine_chunks())

@@ -6,6 +6,7 @@ URI/encoder/             the classifier: encoder, `head.safetensors`, `classes.j
     report.html
     summary.json         written last: the run is complete
     checkpoints/, metrics.jsonl, tensorboard/   of all modes but `probe`
+    inputs.json          digests of the datasets and the encoder that it was begun with
 """
 
 from __future__ import annotations
@@ -85,12 +86,19 @@ def _go_on(config: FinetuneConfig, console: Console) -> dict[str, Any]:
     _say(config, data, console)
     seen = check_overlap(config, data, console)
     uri = run.claim(config)
+    run.check_inputs(config, _inputs(config, data, encoder))
     for hint in hints(config.training, machines, (config.output, config.prepared)):
         console.print(hint, highlight=False)
     started = time.time()
     scores, fitted = _fit(fitting, uri, data, encoder, model, gpu, console)
     _say_what_it_saw(config, uri, data, seen, console)
     return _finish(config, uri, data, scores, fitted, seen, time.time() - started, console)
+
+
+def _inputs(config: FinetuneConfig, data: Labelled, encoder: Encoder | None) -> dict[str, str]:
+    """What the result depends on beside the configuration, by its URI."""
+    datasets = {dataset.uri: dataset.digest for dataset in data.datasets}
+    return datasets if encoder is None else {**datasets, str(config.encoder): encoder.digest}
 
 
 def headline(summary: dict[str, Any]) -> dict[str, Any]:

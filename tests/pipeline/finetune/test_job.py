@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 from rich.console import Console
 
 from physioclr.downstream import FinetuneConfig
-from physioclr.errors import ConfigError, UserError
+from physioclr.errors import ConfigError, RunError, UserError
 from physioclr.evaluation.overlap import BITS
 from physioclr.pipeline.finetune import job
 from physioclr.pipeline.finetune.job import NO_WEIGHTS, check_overlap, with_batches_that_fit
 from physioclr.pipeline.finetune.trained_on import SCHEMA
+from physioclr.pipeline.run import check_inputs
 
 
 def scratch(**values: Any) -> FinetuneConfig:
@@ -39,6 +41,15 @@ def test_workers_that_cannot_share_a_small_subset_are_refused(console: Console) 
         batch_of(23, console, workers=3)
     with pytest.raises(ConfigError, match=r"in training.accumulate 4 micro-batches; lower these, or raise label_fr"):
         batch_of(3, console, workers=1, accumulate=4)
+
+
+def test_a_run_does_not_go_on_with_data_that_were_made_anew(tmp_path: Path) -> None:
+    """Under the old name there may be other patients in the test part, of whom the weights know already."""
+    config = scratch(name="mine", output=str(tmp_path))
+    check_inputs(config, {"s3://a": "one", "s3://encoder": "two"})
+    check_inputs(config, {"s3://a": "one", "s3://encoder": "two"})
+    with pytest.raises(RunError, match=r"^s3://a has been made anew since the run 'mine' in .* another name, or del"):
+        check_inputs(config, {"s3://a": "other", "s3://encoder": "two"})
 
 
 @pytest.fixture
