@@ -19,12 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from physioclr.errors import DatasetError
 
 CANDIDATES = 10
+PARTS = ("train", "validation", "test")
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row numbers, ascending, no patient in two of them."""
+    """Row numbers, ascending, no patient in two of them, unless the test rows are of another dataset."""
 
     train: Rows
     validation: Rows
@@ -72,19 +73,19 @@ def cross_validation(fold: ArrayLike, index: int) -> Split:
     return Split(*(np.flatnonzero(each) for each in (~(test | validation), validation, test)))
 
 
-def fixed_split(names: Sequence[str], patients: Sequence[str]) -> Split:
+def fixed_split(names: Sequence[str], patients: Sequence[str], apart: Sequence[str] = PARTS) -> Split:
     """Rows by their split's name "train", "validation" or "test"; others are left out.
 
-    Raises `DatasetError` when one has no rows, or a patient has rows in two of them.
+    Raises `DatasetError` when one has no rows, or a patient has rows in two of those in `apart`.
     """
     name_n, patient_n = np.asarray(names, dtype=np.str_), np.asarray(patients, dtype=np.str_)
     if len(name_n) != len(patient_n):
         raise ValueError(f"{len(name_n)} names of splits for {len(patient_n)} rows; give one a row")
-    parts = {name: np.flatnonzero(name_n == name) for name in ("train", "validation", "test")}
+    parts = {name: np.flatnonzero(name_n == name) for name in PARTS}
     empty = [name for name, rows in parts.items() if not len(rows)]
     if empty:
         raise DatasetError(f"No recording is in split {' or '.join(empty)}; prepare larger splits or cross-validate.")
-    found = np.concatenate([np.unique(patient_n[rows]) for rows in parts.values()])
+    found = np.concatenate([np.unique(patient_n[parts[name]]) for name in apart])
     twice = len(found) - len(np.unique(found))
     if twice:
         raise DatasetError(f"{twice} patients have recordings in more than one split; split by patient.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from physioclr.downstream import FinetuneConfig, FoldsConfig
 from physioclr.errors import DatasetError
 from physioclr.evaluation.metrics import both_outcomes
-from physioclr.evaluation.subsets import Split, cross_validation, fixed_split, label_fraction, patient_folds
+from physioclr.evaluation.subsets import PARTS, Split, cross_validation, fixed_split, label_fraction, patient_folds
 from physioclr.evaluation.tasks import Task, get_task, label_matrix, own_task
 from physioclr.pipeline.dataset import PreparedDataset
 from physioclr.pipeline.prepare.layout import SPLITS
@@ -21,7 +21,6 @@ from physioclr.pipeline.selection import Part, Rows, Selection
 FACTS = ("record_id", "dataset", "patient_id", "window", "split")
 LABELS = ("labels", "statements")
 ELSEWHERE = "tested elsewhere"  # split of the rows that another dataset's take the place of
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,9 @@ def _split(config: FinetuneConfig, facts: pa.Table, y: NDArray[np.bool_]) -> Spl
         folds = patient_folds(patients, y, config.split.folds, config.split.seed)
         whole = cross_validation(folds, config.split.fold)
     else:
-        whole = fixed_split(facts["split"].to_pylist(), patients)
+        # Who of another dataset's patients is in this one too, and whether that is allowed, `check_overlap` says.
+        apart = PARTS if config.test is None else ("train", "validation")
+        whole = fixed_split(facts["split"].to_pylist(), patients, apart)
     some = label_fraction(
         [patients[row] for row in whole.train], y[whole.train], config.label_fraction, config.subset_seed
     )

@@ -10,9 +10,11 @@ from rich.console import Console
 
 from physioclr.config import PrepareConfig, SourceConfig
 from physioclr.downstream import FinetuneConfig
-from physioclr.errors import DatasetError
+from physioclr.errors import DatasetError, UserError
+from physioclr.evaluation.subsets import PARTS
 from physioclr.pipeline.dataset import PreparedDataset
-from physioclr.pipeline.finetune.labelled import PARTS, Labelled, read_labelled
+from physioclr.pipeline.finetune.job import check_overlap
+from physioclr.pipeline.finetune.labelled import Labelled, read_labelled
 from physioclr.pipeline.prepare.job import prepare
 
 
@@ -61,9 +63,12 @@ def test_another_dataset_is_tested_on_as_a_whole(demo_dataset: PreparedDataset, 
     assert mixed["record_id"].to_pylist() == away.column("record_id", everyone).tolist()[::-1]
 
 
-def test_patients_of_the_training_part_are_not_tested_on(demo_dataset: PreparedDataset) -> None:
-    with pytest.raises(DatasetError, match="patients have recordings in more than one split"):
-        labelled(demo_dataset, test=demo_dataset.uri)
+def test_patients_who_come_back_in_another_dataset_are_for_the_overlap_to_judge(demo_dataset: PreparedDataset) -> None:
+    """Two years of one hospital share some: what is to be done is refused or allowed in one place, `check_overlap`."""
+    data = labelled(demo_dataset, test=demo_dataset.uri)
+    assert len(data.split.test) == sum(demo_dataset.rows(part) for part in PARTS)
+    with pytest.raises(UserError, match=r"^Training has seen .* or set allow_overlap=true"):
+        check_overlap(FinetuneConfig(mode="scratch", encoder=None), data, Console(quiet=True))
 
 
 @pytest.mark.parametrize("fold", [0, 3])
