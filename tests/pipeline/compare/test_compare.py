@@ -78,7 +78,11 @@ def test_every_cell_is_in_the_table_or_named_with_its_reason(compared: tuple[Com
     methods = ["simclr/probe", "simclr/probe+features", "simclr/probe+weighed"]
     methods += ["untrained/probe", "features/logistic", "features/boosting"]
     text = storage.read_text(summary["table"])
-    rows = [line.split(" | ")[0].strip("| ") for line in text.split("Difference")[0].splitlines() if "0." in line]
+    rows = [
+        line.split(" | ")[0].strip("| ")
+        for line in text.split("Difference")[0].splitlines()
+        if line.startswith("| ") and "0." in line
+    ]
     assert rows == methods
     found = list(csv.DictReader(io.StringIO(storage.read_text(summary["csv"]))))
     assert {row["method"] for row in found} == set(methods)
