@@ -138,18 +138,13 @@ def _start(config: PretrainConfig, plan: Plan) -> Start | None:
     with downloaded(config.start) as folder:
         checkpoint = load_checkpoint(folder)
     samples = int(checkpoint["samples_seen"])
-    before, now = (
-        {part: values.get(part) for part in ("dataset", "model")}
-        for values in (
-            configfile.completed(PretrainConfig, checkpoint["config"]),
-            config.model_dump(mode="json"),
-        )
-    )
-    keys = configfile.differing_keys(before, now, ignore=run.MACHINE_KEYS)
+    before = configfile.completed(PretrainConfig, checkpoint["config"])
+    now = config.model_dump(mode="json")
+    keys = configfile.differing_keys({"dataset": before["dataset"]}, {"dataset": now["dataset"]}, run.MACHINE_KEYS)
     if keys:  # who it was trained on would not be said, and then be tested on
         raise RunError(
-            f"The checkpoint in {config.start} is of a run with other data or another model ({', '.join(keys)} "
-            "differ); begin at one of the same."
+            f"The checkpoint in {config.start} is of a run with other data ({', '.join(keys)} differ); begin at one "
+            "of the same."
         )
     if samples >= plan.samples:
         raise RunError(
