@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,20 @@ import ray
 from numpy.typing import NDArray
 from rich.console import Console
 
-from physioclr.benchmarks.agreement_report import MEASURES, show
+from physioclr.benchmarks.agreement_report import ENGINES, MEASURES, show
 from physioclr.benchmarks.config import AgreementBenchmark
 from physioclr.benchmarks.recordings import read_recordings, source_of
 from physioclr.config import FeatureConfig
 from physioclr.ecg.record import FS, INT16_PER_UNIT, SEGMENT_SAMPLES
 from physioclr.errors import SourceError
-from physioclr.evaluation.agreement import REASONS, SAME_COMPLEX_MS, Beats, compare_beats, limits_of_agreement
+from physioclr.evaluation.agreement import (
+    REASONS,
+    SAME_COMPLEX_MS,
+    Beats,
+    compare_beats,
+    limits_of_agreement,
+    same_beats,
+)
 from physioclr.evaluation.fiducials import NONE, Matches
 from physioclr.features.batched.engine import BatchedEngine
 from physioclr.features.columns import COLUMNS
@@ -42,11 +50,13 @@ _NAMES = [column.name for column in COLUMNS]
 @dataclass(frozen=True)
 class Compared:
     """S halves on one lead. `values` [2, S, 4] are what `batched` and `neurokit` measure, in the order of `MEASURES`,
-    NaN where not both do; `statuses` [S] are those of both; `beats` are of the halves that both measure."""
+    NaN where not both do; `statuses` [S] are those of both; `beats` and `r_peaks` (in ms, by engine or detector) are of
+    the halves that both measure."""
 
     values: NDArray[np.float64]
     statuses: list[tuple[str, str]]
     beats: list[Beats]
+    r_peaks: list[dict[str, NDArray[np.float64]]]
 
 
 def agreement_benchmark(config: AgreementBenchmark, console: Console) -> dict[str, Any]:
@@ -56,10 +66,14 @@ def agreement_benchmark(config: AgreementBenchmark, console: Console) -> dict[st
     compare = ray.remote(num_cpus=1)(compare_engines)
     chunks = [signals[start : start + RECORDINGS_IN_TASK] for start in range(0, len(signals), RECORDINGS_IN_TASK)]
     with Meter("Comparing", len(chunks) * len(config.leads), "chunks", console) as meter:
-        tasks = [compare.remote(chunk, lead, config.tolerance_ms) for lead in config.leads for chunk in chunks]
+        tasks = [
+            compare.remote(chunk, lead, config.tolerance_ms, config.detectors)
+            for lead in config.leads
+            for chunk in chunks
+        ]
         results = in_parallel(tasks, meter)
     by_lead = {lead: _join(results[i * len(chunks) : (i + 1) * len(chunks)]) for i, lead in enumerate(config.leads)}
-    figures = {lead: _figures(compared) for lead, compared in by_lead.items()}
+    figures = {lead: _figures(compared, config.tolerance_ms) for lead, compared in by_lead.items()}
     values = {lead: compared.values for lead, compared in by_lead.items()}
     show(config, figures, values, console)
     return {"recordings": len(signals), "leads": figures}
@@ -82,9 +96,9 @@ def _signals(config: AgreementBenchmark, console: Console) -> NDArray[np.int16]:
     return recordings.signals[kept]
 
 
-def compare_engines(signals: NDArray[np.int16], lead: str, tolerance: float) -> Compared:
-    """Both engines on both halves of recordings [n, 12, 2T]."""
-    from physioclr.features.neurokit import NeuroKitEngine  # takes seconds to import: in the workers only
+def compare_engines(signals: NDArray[np.int16], lead: str, tolerance: float, detectors: Sequence[str] = ()) -> Compared:
+    """Both engines on both halves of recordings [n, 12, 2T]; R peaks by other `detectors` of NeuroKit2 beside them."""
+    from physioclr.features.neurokit import NeuroKitEngine, find_r_peaks  # takes seconds to import: in workers only
 
     halves = signals.reshape(*signals.shape[:2], -1, SEGMENT_SAMPLES).swapaxes(1, 2).reshape(-1, 12, SEGMENT_SAMPLES)
     segments = halves.astype(np.float32) / np.float32(INT16_PER_UNIT)
@@ -99,7 +113,12 @@ def compare_engines(signals: NDArray[np.int16], lead: str, tolerance: float) -> 
         compare_beats(_r_peaks(one, i), _r_peaks(other, i), SEGMENT_SAMPLES * MS, tolerance, _leads_with(segments[i]))
         for i in np.flatnonzero(both).tolist()
     ]
-    return Compared(values, statuses, beats)
+    r_peaks = [
+        dict(zip(ENGINES, (_r_peaks(one, i), _r_peaks(other, i)), strict=True))
+        | {name: _in_ms(find_r_peaks(found[1].signal[i].astype(np.float64), FS, name)) for name in detectors}
+        for i in np.flatnonzero(both).tolist()
+    ]
+    return Compared(values, statuses, beats, r_peaks)
 
 
 def _medians(features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -109,7 +128,11 @@ def _medians(features: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _r_peaks(delineation: Delineation, i: int) -> NDArray[np.float64]:
-    return delineation.of(i).r_peaks.astype(np.float64) * MS
+    return _in_ms(delineation.of(i).r_peaks)
+
+
+def _in_ms(samples: NDArray[np.int64]) -> NDArray[np.float64]:
+    return samples.astype(np.float64) * MS
 
 
 def _leads_with(segment: NDArray[np.float32]) -> Callable[[float], int]:
@@ -128,16 +151,17 @@ def _join(parts: Sequence[Compared]) -> Compared:
         np.concatenate([part.values for part in parts], axis=1),
         [pair for part in parts for pair in part.statuses],
         [beats for part in parts for beats in part.beats],
+        [of_half for part in parts for of_half in part.r_peaks],
     )
 
 
-def _figures(compared: Compared) -> dict[str, Any]:
+def _figures(compared: Compared, tolerance: float) -> dict[str, Any]:
     statuses = [Counter(of_engine) for of_engine in zip(*compared.statuses, strict=True)]
     limits = (limits_of_agreement(*compared.values[..., i]) for i in range(len(MEASURES)))
     return {
         "halves": len(compared.statuses),
         "halves_both_measure": len(compared.beats),
-        "status": dict(zip(("batched", "neurokit"), map(dict, statuses), strict=True)),
+        "status": dict(zip(ENGINES, map(dict, statuses), strict=True)),
         "beats": _matches([beats.all for beats in compared.beats]),
         "beats_away_from_the_ends": _matches([beats.inside for beats in compared.beats]),
         "only_batched": _total([beats.only_values for beats in compared.beats]),
@@ -146,7 +170,21 @@ def _figures(compared: Compared) -> dict[str, Any]:
             name: {key: _number(value) for key, value in asdict(one).items()}
             for name, one in zip(MEASURES, limits, strict=True)
         },
+        "detectors": _detectors(compared.r_peaks, tolerance),
     }
+
+
+def _detectors(r_peaks: Sequence[dict[str, NDArray[np.float64]]], tolerance: float) -> list[dict[str, Any]]:
+    """Of every two engines or detectors the F1 of their R peaks, all and away from the ends. It has no direction."""
+    names = list(r_peaks[0]) if r_peaks else []
+    rows = []
+    for one, other in combinations(names, 2):
+        every, inside = NONE, NONE
+        for of_half in r_peaks:
+            more, more_inside = same_beats(of_half[one], of_half[other], SEGMENT_SAMPLES * MS, tolerance)
+            every, inside = every.merge(more), inside.merge(more_inside)
+        rows.append({"of": (one, other), "f1": _number(every.f1), "f1_away_from_the_ends": _number(inside.f1)})
+    return rows
 
 
 def _matches(parts: Sequence[Matches]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from physioclr.report.page import Section, Table, render_page
 
 MEASURES = {"RR": "ms", "heart rate": "1/min", "QRS": "ms", "QTc": "ms"}  # medians over a half, and their units
 ENGINES = ("batched", "neurokit")
+DETECTORS = "By detectors of NeuroKit2 after its own cleaning, each beat at the highest sample within 60 ms."
 
 
 def show(
@@ -37,6 +38,7 @@ def show(
         made = (
             Section(f"{lead}: R peaks within {config.tolerance_ms:g} ms", "", None, table=_beats(of)),
             Section(f"{lead}: R peaks of one engine without the other's, by reason", "", None, table=_reasons(of)),
+            Section(f"{lead}: R peaks by two engines or detectors, F1", DETECTORS, None, table=_detectors(of)),
             Section(f"{lead}: medians of a half, batched minus neurokit", "", None, table=_measures(of)),
         )
         for section in made:
@@ -75,6 +77,13 @@ def _beats(of: dict[str, Any]) -> Table:
 def _reasons(of: dict[str, Any]) -> Table:
     rows = ((text, of["only_batched"][key], of["only_neurokit"][key]) for key, text in REASONS.items())
     return Table(("where", "batched only", "neurokit only"), tuple(rows))
+
+
+def _detectors(of: dict[str, Any]) -> Table:
+    rows = (
+        (*one["of"], _text(one["f1"], ".4f"), _text(one["f1_away_from_the_ends"], ".4f")) for one in of["detectors"]
+    )
+    return Table(("one", "other", "all beats", f"farther than {END_MS:g} ms from both ends"), tuple(rows))
 
 
 def _measures(of: dict[str, Any]) -> Table:

@@ -146,6 +146,12 @@ class AgreementBenchmark(RecordingsBenchmark):
     quality_csv: str | None = None  # a CSV of `record` and `quality`: only recordings called `acceptable` are taken
     leads: tuple[str, ...] = ("pca", "II")  # as `FeatureConfig.lead`
     tolerance_ms: Annotated[float, Field(gt=0)] = 20.0  # two R peaks no farther apart are the same
+    # Other detectors of NeuroKit2: how far they agree with the engines and with each other. []: not looked at
+    detectors: tuple[Literal["khamis2016", "kalidas2017", "rodrigues2021", "pantompkins1985"], ...] = (
+        "khamis2016",
+        "kalidas2017",
+        "rodrigues2021",
+    )
     out: str = "work/benchmark-agreement"  # a report and pictures are written there
 
     @field_validator("leads")

@@ -72,17 +72,22 @@ def compare_beats(
     """R peaks of one segment that lasts `duration`. `leads_with` says in how many of 12 leads, each taken alone, there
     is a beat at a time; it is asked only where the engines' beats differ for no other reason."""
     errors, only_values = pair(reference, values, tolerance)
-    truth = np.unique(reference)
-    missed = np.isnan(errors)
+    only_reference = np.unique(reference)[np.isnan(errors)]
     return Beats(
-        Matches(errors[~missed], int(missed.sum()), len(only_values)),
-        Matches(
-            errors[~missed & _inside(truth, duration)],
-            int((missed & _inside(truth, duration)).sum()),
-            int(_inside(only_values, duration).sum()),
-        ),
+        *same_beats(values, reference, duration, tolerance),
         _reasons(only_values, reference, duration, leads_with),
-        _reasons(truth[missed], values, duration, leads_with),
+        _reasons(only_reference, values, duration, leads_with),
+    )
+
+
+def same_beats(values: Floats, reference: Floats, duration: float, tolerance: float) -> tuple[Matches, Matches]:
+    """R peaks of one segment by two detectors: of all of it, and of the part that is farther than `END_MS` from both
+    ends."""
+    errors, only_values = pair(reference, values, tolerance)
+    missed, inside = np.isnan(errors), _inside(np.unique(reference), duration)
+    return (
+        Matches(errors[~missed], int(missed.sum()), len(only_values)),
+        Matches(errors[~missed & inside], int((missed & inside).sum()), int(_inside(only_values, duration).sum())),
     )
 
 

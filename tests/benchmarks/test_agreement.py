@@ -43,6 +43,12 @@ def test_both_engines_agree_on_clear_beats(
     assert b"<svg" in (here / "out" / "agreement-pca.svg").read_bytes()
     page = (here / "out" / "report.html").read_text()
     assert f"{lead['beats_away_from_the_ends']['f1']:.4f}" in page
+    by_pair = {one["of"]: one for one in lead["detectors"]}
+    assert len(by_pair) == 10, "every two of two engines and three detectors, once"
+    assert by_pair["batched", "neurokit"]["f1"] == lead["beats"]["f1"]
+    assert by_pair["batched", "neurokit"]["f1_away_from_the_ends"] == lead["beats_away_from_the_ends"]["f1"]
+    assert min(one["f1_away_from_the_ends"] for one in lead["detectors"]) > 0.9
+    assert "khamis2016" in page
     assert "data:image/svg+xml" in page
 
 
@@ -76,6 +82,14 @@ def test_only_acceptable_recordings_are_taken(here: Path, console: Console) -> N
     (here / "quality.csv").write_text("record,quality\nX1,acceptable\n")
     with pytest.raises(SourceError, match=r"calls none of the recordings .* 'acceptable'"):
         agreement._signals(config, console)
+
+
+def test_detectors_are_looked_at_only_when_asked_for(here: Path, console: Console) -> None:
+    signals = read_recordings(AgreementBenchmark(recordings=2), console).signals
+    without, beside = compare_engines(signals, "II", 20.0), compare_engines(signals, "II", 20.0, ("kalidas2017",))
+    assert [list(of_half) for of_half in without.r_peaks] == [["batched", "neurokit"]] * 4
+    assert [list(of_half) for of_half in beside.r_peaks] == [["batched", "neurokit", "kalidas2017"]] * 4
+    assert beside.beats[0].all.f1 == without.beats[0].all.f1
 
 
 def test_a_lead_that_does_not_exist_is_refused() -> None:

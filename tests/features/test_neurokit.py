@@ -15,6 +15,7 @@ from physioclr.features import neurokit
 from physioclr.features.delineation import STATUSES, WAVES
 
 METHODS = ("prominence", "dwt", "cwt", "peak")
+DETECTORS = ("khamis2016", "kalidas2017", "rodrigues2021", "pantompkins1985")
 SHAPE = ((-0.16, 0.15, 0.025), (-0.03, -0.1, 0.01), (0.0, 1.0, 0.01), (0.03, -0.2, 0.01), (0.28, 0.3, 0.05))
 
 
@@ -73,6 +74,13 @@ def test_the_first_and_the_last_beats_are_found_and_no_others(first: float) -> N
         np.testing.assert_allclose(found, inner, atol=0.02)
 
 
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_other_detectors_mark_the_r_peak_as_well(detector: str) -> None:
+    r_seconds = np.arange(0.45, 5.0, 0.8)
+    found = neurokit.find_r_peaks(neurokit.clean(ecg(r_seconds.tolist())), 500, detector) / 500
+    np.testing.assert_allclose(found, r_seconds, atol=0.005)
+
+
 def test_a_signal_goes_on_as_its_first_and_last_beat() -> None:
     rng = np.random.default_rng(0)
     signal = rng.normal(size=20)
@@ -129,6 +137,16 @@ def test_never_raises_or_warns_and_what_it_finds_is_possible(signal: np.ndarray,
         assert not (points >= 2500).any()
     for first, second in itertools.pairwise(WAVES):
         assert not (getattr(found, first) > getattr(found, second)).any(), (first, second)
+
+
+@given(odd_signals(), st.sampled_from(DETECTORS))
+@settings(max_examples=60, deadline=None)
+def test_other_detectors_never_raise_and_keep_beats_apart(signal: np.ndarray, detector: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = neurokit.find_r_peaks(neurokit.clean(signal), 500, detector)
+    assert (np.diff(found) > 150).all()
+    assert ((found > 0) & (found < 2499)).all()
 
 
 def test_points_beyond_the_signal_and_short_lists_do_no_harm() -> None:
