@@ -54,9 +54,9 @@ class ThreeKGMethod(Section):
     scale: Annotated[float, Field(ge=1.0)] = 1.5  # 3KG; each axis is stretched by 1 to this
     mask_time: Fraction = 0.5  # 3KG; share of each lead that is zero, one window somewhere
     positives: Literal["patient", "segment"] = "patient"  # [family]; segment: the two views of one segment only
-    # What no dipole explains. 3KG drops it. [D] It is kept: with z-scored leads it also holds what the leads' true
-    # amplitudes would have explained, and an encoder that never saw it would meet it first in fine-tuning.
-    residual: Literal["kept", "dropped"] = "kept"
+    # What no dipole explains of the leads; 3KG drops it. [D] `kept` leaves it where it was: with z-scored leads it also
+    # holds what the true amplitudes would have explained. It did no better (docs/benchmarks.md, Comparison).
+    residual: Literal["kept", "dropped"] = "dropped"  # 3KG
 
 
 class MaskedMethod(Section):
