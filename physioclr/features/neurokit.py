@@ -115,7 +115,7 @@ def find_r_peaks(signal: NDArray[np.float64], fs: int, detector: str = "neurokit
     of two peaks from the start of the signal as well; here that distance is kept between peaks only.
 
     `detector` is another `method` of `neurokit2.ecg_findpeaks`: each of its points is moved to the highest sample
-    within 60 ms. None are found where it fails.
+    within 60 ms.
     """
     first = _nk_peaks(signal, fs)
     beat = int(np.median(np.diff(first))) if len(first) > 1 else fs
@@ -133,12 +133,7 @@ def find_r_peaks(signal: NDArray[np.float64], fs: int, detector: str = "neurokit
 
 
 def _nk_peaks(signal: NDArray[np.float64], fs: int, method: str = "neurokit", **options: float) -> NDArray[np.int64]:
-    try:
-        found = nk.ecg_findpeaks(signal, sampling_rate=fs, method=method, **options)["ECG_R_Peaks"]
-    except (ValueError, IndexError):  # what its other detectors raise on a signal without beats
-        if method == "neurokit":
-            raise
-        found = ()
+    found = nk.ecg_findpeaks(signal, sampling_rate=fs, method=method, **options)["ECG_R_Peaks"]
     peaks = np.asarray(found, dtype=np.float64)
     return np.unique(peaks[np.isfinite(peaks)].astype(np.int64))
 
