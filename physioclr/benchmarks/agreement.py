@@ -175,15 +175,13 @@ def _figures(compared: Compared, tolerance: float) -> dict[str, Any]:
 
 
 def _detectors(r_peaks: Sequence[dict[str, NDArray[np.float64]]], tolerance: float) -> list[dict[str, Any]]:
-    """Of every two engines or detectors the F1 of their R peaks, all and away from the ends. It has no direction."""
+    """Of every two engines or detectors the F1 of their R peaks, all and away from the ends."""
     names = list(r_peaks[0]) if r_peaks else []
     rows = []
     for one, other in combinations(names, 2):
-        every, inside = NONE, NONE
-        for of_half in r_peaks:
-            more, more_inside = same_beats(of_half[one], of_half[other], SEGMENT_SAMPLES * MS, tolerance)
-            every, inside = every.merge(more), inside.merge(more_inside)
-        rows.append({"of": (one, other), "f1": _number(every.f1), "f1_away_from_the_ends": _number(inside.f1)})
+        same = [same_beats(of_half[one], of_half[other], SEGMENT_SAMPLES * MS, tolerance) for of_half in r_peaks]
+        every, inside = (_matches(parts)["f1"] for parts in zip(*same, strict=True))
+        rows.append({"of": (one, other), "f1": every, "f1_away_from_the_ends": inside})
     return rows
 
 
