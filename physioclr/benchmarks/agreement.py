@@ -109,14 +109,17 @@ def compare_engines(signals: NDArray[np.int16], lead: str, tolerance: float, det
     both = np.array([set(pair) <= USABLE for pair in statuses])
     values = np.stack([_medians(measure(each.signal, each.delineation, FS)) for each in found])
     values[:, ~both] = np.nan
-    beats = [
-        compare_beats(_r_peaks(one, i), _r_peaks(other, i), SEGMENT_SAMPLES * MS, tolerance, _leads_with(segments[i]))
-        for i in np.flatnonzero(both).tolist()
-    ]
+    measured = np.flatnonzero(both).tolist()
     r_peaks = [
-        dict(zip(ENGINES, (_r_peaks(one, i), _r_peaks(other, i)), strict=True))
+        {name: _r_peaks(each.delineation, i) for name, each in zip(ENGINES, found, strict=True)}
         | {name: _in_ms(find_r_peaks(found[1].signal[i].astype(np.float64), FS, name)) for name in detectors}
-        for i in np.flatnonzero(both).tolist()
+        for i in measured
+    ]
+    beats = [
+        compare_beats(
+            of_half["batched"], of_half["neurokit"], SEGMENT_SAMPLES * MS, tolerance, _leads_with(segments[i])
+        )
+        for i, of_half in zip(measured, r_peaks, strict=True)
     ]
     return Compared(values, statuses, beats, r_peaks)
 

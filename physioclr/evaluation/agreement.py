@@ -74,7 +74,7 @@ def compare_beats(
     errors, only_values = pair(reference, values, tolerance)
     only_reference = np.unique(reference)[np.isnan(errors)]
     return Beats(
-        *same_beats(values, reference, duration, tolerance),
+        *_matches(errors, only_values, reference, duration),
         _reasons(only_values, reference, duration, leads_with),
         _reasons(only_reference, values, duration, leads_with),
     )
@@ -83,7 +83,11 @@ def compare_beats(
 def same_beats(values: Floats, reference: Floats, duration: float, tolerance: float) -> tuple[Matches, Matches]:
     """R peaks of one segment by two detectors: of all of it, and of the part that is farther than `END_MS` from both
     ends."""
-    errors, only_values = pair(reference, values, tolerance)
+    return _matches(*pair(reference, values, tolerance), reference, duration)
+
+
+def _matches(errors: Floats, only_values: Floats, reference: Floats, duration: float) -> tuple[Matches, Matches]:
+    """What `pair` gives, counted in all of a segment and away from its ends."""
     missed, inside = np.isnan(errors), _inside(np.unique(reference), duration)
     return (
         Matches(errors[~missed], int(missed.sum()), len(only_values)),
